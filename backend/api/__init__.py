@@ -1,0 +1,1 @@
+"""/sdapi/v1, as A1111's clients know it."""

@@ -1,0 +1,1 @@
+"""Prompt text → tensors that the U-Net is told."""

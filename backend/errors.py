@@ -1,0 +1,23 @@
+"""The exceptions that every layer may raise."""
+
+
+class WebUIError(Exception):
+    """Something the person can mend; the message is shown as it is: what was wrong, then what to do."""
+
+    status = 422  # HTTP status that the API answers with
+
+
+class NotFound(WebUIError):
+    """A file, sampler, setting or task that does not exist."""
+
+    status = 404
+
+
+class EngineFailed(WebUIError):
+    """The engine process died or raised; not the person's fault."""
+
+    status = 500
+
+
+class Interrupted(Exception):
+    """Raised inside sampling when the person asked to stop (interrupt) or to go on with the next batch (skip)."""

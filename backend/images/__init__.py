@@ -1,0 +1,1 @@
+"""PIL only: metadata, file names, saving, grids."""

@@ -1,0 +1,138 @@
+"""What was decided: everything an engine needs for one batch, nothing it must look up but weights. Frozen and picklable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRef:
+    """A file under models/, never a path: an engine resolves it in its own catalog, by hash first."""
+
+    name: str  # path relative to the kind's folder, with suffix and forward slashes: "styles/ink.safetensors"
+    hash: str = ""  # sha256 of the whole file, or "" where it is not known (--no-hashing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRef:
+    """One <lora:…> tag, resolved."""
+
+    file: FileRef
+    label: str  # the name as the person wrote it
+    te_weight: float = 1.0
+    unet_weight: float = 1.0
+    dyn: int | None = None  # DyLoRA: use the first dyn ranks only
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """All that sampling needs. Defaults are A1111's."""
+
+    sampler: str = "Euler"  # canonical label of sampling.names.SAMPLERS
+    scheduler: str = "Uniform"  # canonical label of sampling.names.SCHEDULERS, never "Automatic"
+    steps: int = 20
+    cfg_scale: float = 7.0
+    eta: float = 1.0  # eta_ancestral or eta_ddim, whichever the sampler uses
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = 0.0  # 0 = no limit
+    s_noise: float = 1.0
+    s_min_uncond: float = 0.0  # NGMS: no negative prompt below this sigma
+    s_min_uncond_all: bool = False
+    skip_early_cond: float = 0.0  # fraction of the steps without CFG at the start
+    sigma_min: float = 0.0  # 0 = the model's
+    sigma_max: float = 0.0
+    rho: float = 0.0  # 0 = the schedule's
+    old_karras_sigmas: bool = False  # 0.1 … 10 instead of the model's range
+    discard_next_to_last_sigma: bool = False
+    sgm_noise_multiplier: bool = False
+    beta_alpha: float = 0.6
+    beta_beta: float = 0.6
+    quantize_timesteps: bool = False
+    ddim_discretize: str = "uniform"  # or "quad"
+    uni_pc_variant: str = "bh1"  # bh1, bh2, vary_coeff
+    uni_pc_skip_type: str = "time_uniform"  # time_uniform, time_quadratic, logSNR
+    uni_pc_order: int = 3
+    uni_pc_lower_order_final: bool = True
+    ensd: int = 0  # eta noise seed delta
+    noise_source: str = "GPU"  # GPU, CPU, NV
+    brownian_per_image: bool = True  # False = A1111's no_dpmpp_sde_batch_determinism
+    batch_cond_uncond: bool = True
+    pad_cond_uncond: bool = False
+    pad_cond_uncond_v0: bool = False
+    zero_terminal_snr: bool = False  # setting sd_noise_schedule; a model's own marker counts as well
+    downcast_alphas: bool = False  # use_downcasted_alpha_bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditioningOptions:
+    """All that turns prompts into tensors. Defaults are A1111's."""
+
+    emphasis: str = "Original"  # Original, No norm, Ignore, None, Compel
+    clip_skip: int = 1  # 1…12, 1 = last layer
+    comma_padding_backtrack: int = 20
+    old_emphasis: bool = False
+    old_scheduling: bool = False
+    sdxl_clip_l_skip: bool = False
+    sdxl_crop_top: int = 0
+    sdxl_crop_left: int = 0
+    sdxl_refiner_high_aesthetic_score: float = 6.0
+    sdxl_refiner_low_aesthetic_score: float = 2.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which weights, and how they are run."""
+
+    checkpoint: FileRef
+    vae: FileRef | None = None  # None = the checkpoint's own
+    keep_loaded: int = 1  # checkpoints kept in memory
+    unet_dtype: str = "Automatic"  # Automatic, float32, bfloat16, float16
+    tiling: bool = False
+    token_merging_ratio: float = 0.0
+    upcast_attention: bool = False
+    vae_tiling: bool = False  # decode in tiles: less memory for big pictures
+    vae_retry_float32: bool = True  # when a half-precision decode gives NaN
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewOptions:
+    """A picture every so many steps while sampling; 0 = none."""
+
+    every_steps: int = 10
+    method: str = "Approx cheap"  # or "Full"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateJob:
+    """One batch. The four tuples have batch_size entries; prompts are without <lora:…> tags and styles are merged."""
+
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    subseeds: tuple[int, ...]
+    subseed_strength: float
+    seed_resize_from: tuple[int, int]  # width, height in pixels; (0, 0) = off
+    width: int  # pixels, multiple of 8
+    height: int
+    networks: tuple[NetworkRef, ...]
+    sampling: SamplingOptions
+    conditioning: ConditioningOptions
+    model: ModelOptions
+    preview: PreviewOptions
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedImage:
+    """One picture of a job, and what only the run knows."""
+
+    image: Image.Image
+    index: int  # place in the batch
+    extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields, e.g. {"TI hashes": "ti-pt: 42e62a5b3945"}
+    comments: tuple[str, ...] = ()  # shown to the person: "LoRA ink: 264 of 264 layers"
+    complete: bool = True  # False: interrupted or skipped on the way

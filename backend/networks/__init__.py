@@ -1,0 +1,1 @@
+"""LoRA and its family on top of a loaded model."""

@@ -1,0 +1,1 @@
+"""Prompt text in, prompt text and numbers out; no torch here."""

@@ -1,0 +1,1 @@
+"""Latent in, latent out; knows nothing of prompts, files or PIL."""

@@ -1,0 +1,1 @@
+"""Who does the work: the engine as a child process (default) or in this process."""
