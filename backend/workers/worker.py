@@ -25,6 +25,10 @@ class Worker(Protocol):
         """{"ram": {"free", "used", "total"}, "cuda": {...} or {"error": ...}} in bytes, as A1111's /sdapi/v1/memory."""
         ...
 
+    def embeddings(self) -> dict[str, object]:
+        """{"loaded": {name: {...}}, "skipped": {...}} for the loaded checkpoint, as A1111's /sdapi/v1/embeddings. Waits for the engine to be up."""
+        ...
+
     def close(self) -> None:
         """Ends the engine."""
         ...

@@ -1,0 +1,16 @@
+"""How both processes log: one clean line per event, to standard error."""
+
+import logging
+
+
+def configure(level: str) -> None:
+    """`level` as --loglevel takes it ("INFO", "debug"); "" or an unknown word = INFO."""
+    number = logging.getLevelName(level.upper())
+    logging.basicConfig(
+        level=number if isinstance(number, int) else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
+    )
+    for chatty in ("httpx", "httpcore", "PIL", "asyncio", "urllib3", "watchdog", "python_multipart", "markdown_it", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,62 @@
+"""The engine in this process: what the engine process wraps, and what tests and debugging use directly."""
+
+import logging
+from collections.abc import Callable
+from threading import Lock
+from typing import Protocol
+
+from backend.errors import EngineFailed, Interrupted, WebUIError
+from backend.job import GeneratedImage, GenerateJob
+from backend.progress import CancelToken, Event
+
+log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What draws. Structural, so that tests can put a fake in its place."""
+
+    def generate(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]: ...
+
+    def memory(self) -> dict[str, object]: ...
+
+    def embeddings(self) -> dict[str, object]: ...
+
+
+class LocalWorker:
+    """Worker over an engine object; the first of the three doors where unexpected exceptions become sentences."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._busy = Lock()
+
+    def run(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+        with self._busy:
+            try:
+                return self._engine.generate(job, on_event, cancel)
+            except Interrupted:  # before anything was drawn
+                return ()
+            except WebUIError:
+                raise
+            except Exception as error:
+                raise EngineFailed(_sentence(error)) from error
+
+    def status(self) -> str:
+        return "busy" if self._busy.locked() else "ready"
+
+    def memory(self) -> dict[str, object]:
+        return self._engine.memory()
+
+    def embeddings(self) -> dict[str, object]:
+        return self._engine.embeddings()
+
+    def close(self) -> None:
+        """Nothing to end: the engine goes with this process."""
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        log.error("Out of memory: %s", text)
+        return "Not enough memory for this picture. Make it smaller, or fewer at once, or start with --medvram or --lowvram."
+    log.error("The engine failed", exc_info=error)
+    return f"The engine failed with {type(error).__name__}: {text}"
