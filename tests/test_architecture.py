@@ -23,7 +23,7 @@ LAYERS = (
     ("backend.workers.engine",),
     ("backend.plan", "backend.tasks"),
     ("backend.service",),
-    ("backend.api", "ui"),
+    ("backend.api", "backend.guard", "ui"),
     ("app",),
 )
 FRONT = ("app", "ui", "backend.api", "backend.service", "backend.tasks", "backend.plan", "backend.workers.process", "backend.workers.worker")

@@ -1,0 +1,28 @@
+"""What tests of several rooms share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser import find_browser
+
+
+@pytest.fixture(scope="session")
+def golden_models(pytestconfig: pytest.Config) -> Path:
+    """models/, embeddings/ and styles.csv of the golden pictures; 1.2 GB, kept from run to run in pytest's cache folder."""
+    from tests.golden.make_models import make  # here: it imports torch
+
+    assert pytestconfig.cache is not None
+    return make(pytestconfig.cache.mkdir("golden-models"), ("tiny-sd1", "tiny-sd2-v"))
+
+
+@pytest.fixture(scope="module")  # and not longer: Playwright's event loop stays in the thread while it is open
+def browser() -> Iterator[Browser]:
+    """A headless Chromium that looks nothing up on its own; each test opens contexts and pages of its own in it."""
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=quiet)
+        yield browser
+        browser.close()
