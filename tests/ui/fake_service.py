@@ -1,0 +1,231 @@
+"""A GenerationService that pretends to draw: tasks move on at a set pace, pictures are real files with their parameters."""
+
+import io
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+
+from backend.errors import WebUIError
+from backend.request import GenerationRequest
+
+FINISHED = ("done", "failed", "interrupted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeEntry:
+    kind: str
+    name: str
+    path: Path
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    hash: str = "0" * 64
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+
+class FakeCatalog:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.revision = folder, 1
+        self._entries: list[FakeEntry] = []
+
+    def add(self, kind: str, name: str, metadata: Mapping[str, str] | None = None, sidecar: str = "") -> FakeEntry:
+        path = self.folder / kind / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if sidecar:
+            path.with_suffix(".json").write_text(sidecar, "utf-8")
+        entry = FakeEntry(kind=kind, name=name, path=path, metadata=metadata or {})
+        self._entries.append(entry)
+        self.revision += 1
+        return entry
+
+    def entries(self, kind: str) -> tuple[FakeEntry, ...]:
+        return tuple(sorted((entry for entry in self._entries if entry.kind == kind), key=lambda entry: entry.name.lower()))
+
+    def find(self, kind: str, name: str) -> FakeEntry | None:
+        return next((entry for entry in self.entries(kind) if name in (entry.name, entry.stem, self.title(entry))), None)
+
+    def title(self, entry: FakeEntry) -> str:
+        return f"{entry.name} [{entry.hash[:10]}]"
+
+
+class FakeSettings:
+    def __init__(self) -> None:
+        self.current: dict[str, Any] = {"sd_model_checkpoint": ""}
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        self.current = {**self.current, **values}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeSaved:
+    path: Path
+    infotext: str
+
+
+@dataclass(kw_only=True)
+class FakeTask:
+    id: str
+    request: GenerationRequest
+    state: str = "queued"
+    progress: float = 0.0
+    eta: float | None = None
+    batch: int = 0
+    batches: int = 1
+    step: int = 0
+    steps: int = 0
+    started: datetime | None = None
+    finished: datetime | None = None
+    status: str = ""
+    error: str | None = None
+    preview: bytes | None = None
+    preview_revision: int = 0
+    images: list[FakeSaved] = field(default_factory=list)
+    comments: tuple[str, ...] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
+    skip: threading.Event = field(default_factory=threading.Event)
+
+
+class FakeService:
+    """`pace`: seconds per step. `hold()` stops before the next step until `release()`. `comments` and `fail` go to the next task."""
+
+    def __init__(self, folder: Path, pace: float = 0.01) -> None:
+        self.catalog, self.settings = FakeCatalog(folder), FakeSettings()
+        self.folder, self.pace, self.engine = folder, pace, "ready"
+        self.comments: tuple[str, ...] = ()
+        self.fail = ""
+        self._tasks: list[FakeTask] = []
+        self._gate, self._work, self._closed = threading.Event(), threading.Condition(), False
+        self._gate.set()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def submit(self, request: GenerationRequest, *, id_task: str = "", **_: Any) -> FakeTask:
+        if request.sampling.steps < 1:
+            raise WebUIError("Steps must be at least 1.")
+        with self._work:
+            task = FakeTask(id=id_task or f"task-{len(self._tasks)}", request=request)
+            self._tasks.append(task)
+            self._work.notify()
+        return task
+
+    def tasks(self) -> tuple[FakeTask, ...]:
+        return tuple(self._tasks)
+
+    def current(self) -> FakeTask | None:
+        return next((task for task in self._tasks if task.state == "running"), None)
+
+    def queue_position(self, task: FakeTask) -> int:
+        return sum(other.state not in FINISHED for other in self._tasks[: self._tasks.index(task)])
+
+    def interrupt(self, task_id: str | None = None) -> None:
+        for task in self._tasks:
+            if task.id == task_id:
+                task.stop.set()
+                if task.state == "queued":
+                    task.state = "interrupted"
+
+    def skip(self, task_id: str | None = None) -> None:
+        for task in self._tasks:
+            if task.id == task_id:
+                task.skip.set()
+
+    def engine_status(self) -> str:
+        return "busy" if self.engine == "ready" and self.current() else self.engine
+
+    def hold(self) -> None:
+        self._gate.clear()
+
+    def release(self) -> None:
+        self._gate.set()
+
+    def close(self) -> None:
+        with self._work:
+            self._closed = True
+            for task in self._tasks:
+                task.stop.set()
+            self._gate.set()
+            self._work.notify()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._closed or any(task.state == "queued" for task in self._tasks))
+                if self._closed:
+                    return
+                task = next(task for task in self._tasks if task.state == "queued")
+                task.state, task.comments, task.started, task.batches = "running", self.comments, datetime.now(), task.request.n_iter
+            try:
+                self._draw(task)
+                ended = "interrupted" if task.stop.is_set() else "done"
+            except WebUIError as error:
+                task.error, ended = str(error), "failed"
+            task.finished, task.state = datetime.now(), ended
+
+    def _draw(self, task: FakeTask) -> None:
+        request = task.request
+        task.status = "Loading checkpoint demo.safetensors"
+        self._pause(task)
+        if self.fail:
+            raise WebUIError(self.fail)
+        task.steps = request.sampling.steps
+        for batch in range(request.n_iter):
+            task.skip.clear()
+            task.batch = batch
+            for step in range(1, task.steps + 1):
+                if task.stop.is_set() or task.skip.is_set():
+                    break
+                self._pause(task)
+                task.step = step
+                task.progress = (batch + step / task.steps) / request.n_iter
+                task.eta = self.pace * task.steps * request.n_iter * (1 - task.progress)
+                if step % 3 == 0:
+                    task.preview, task.preview_revision = _preview(request, step / task.steps), task.preview_revision + 1
+            if task.stop.is_set():
+                break
+            task.images.extend(self._save(request, len(task.images) + number) for number in range(request.batch_size))
+
+    def _pause(self, task: FakeTask) -> None:
+        self._gate.wait()
+        task.stop.wait(self.pace)
+
+    def _save(self, request: GenerationRequest, number: int) -> FakeSaved:
+        seed = max(request.seed.seed, 1000) + number
+        text = (
+            f"{request.prompt}\nNegative prompt: {request.negative_prompt}\nSteps: {request.sampling.steps}, Sampler: {request.sampling.sampler}, "
+            f"Schedule type: Karras, CFG scale: {request.sampling.cfg_scale:g}, Seed: {seed}, Size: {request.size.width}x{request.size.height}, "
+            "Model hash: 0000000000, Model: demo, Version: fake"
+        )
+        path = self.folder / "outputs" / f"{len(list(self.folder.glob('outputs/*'))):05}-{seed}.png"
+        path.parent.mkdir(exist_ok=True)
+        info = PngInfo()
+        info.add_text("parameters", text)
+        _picture(request, seed, 1.0).save(path, pnginfo=info)
+        return FakeSaved(path=path, infotext=text)
+
+
+def _preview(request: GenerationRequest, done: float) -> bytes:
+    data = io.BytesIO()
+    _picture(request, 0, done).resize((64, 64)).save(data, "jpeg")
+    return data.getvalue()
+
+
+def _picture(request: GenerationRequest, seed: int, done: float) -> Image.Image:
+    """Hills under a sun, so that a screenshot looks like something."""
+    width, height = request.size.width, request.size.height
+    image = Image.linear_gradient("L").resize((width, height))
+    image = Image.merge("RGB", (image.point(lambda v: 250 - v // 3), image.point(lambda v: 190 - v // 2), image.point(lambda v: 90 + v // 3)))
+    draw = ImageDraw.Draw(image)
+    x = int(width * (0.2 + seed * 37 % 60 / 100))
+    draw.ellipse((x - width // 9, height // 5, x + width // 9, height // 5 + width * 2 // 9), fill=(255, 240, 200))
+    for hill in range(int(5 * done)):
+        top = int(height * (0.45 + hill * 0.11))
+        draw.ellipse((-width // 2 + hill * width // 5, top, width + hill * width // 7, height * 2), fill=(90 - 15 * hill, 60 + 4 * hill, 90 - 8 * hill))
+    return image

@@ -1,0 +1,106 @@
+"""The generation parameters: A1111's labels, ranges, defaults and elem_ids, in A1111's order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import gradio as gr
+
+from backend.sampling.names import SAMPLERS, SCHEDULERS
+from ui import bind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controls:
+    """`fields` go by field name; `extra` only opens the group of the variation seed."""
+
+    fields: Mapping[str, gr.components.Component]
+    extra: gr.Checkbox
+
+
+def build(tab: str) -> Controls:
+    with gr.Column(elem_id=f"{tab}_settings", elem_classes="settings"):
+        sampling = _sampling(tab)
+        size = _size_and_batch(tab)
+        cfg = {"cfg_scale": _slider(tab, "cfg_scale", 1, 30, 0.5)}
+        seed, extra = _seed(tab)
+    return Controls(fields=sampling | size | cfg | seed, extra=extra)
+
+
+def _sampling(tab: str) -> dict[str, gr.components.Component]:
+    with gr.Row(elem_id=f"sampler_selection_{tab}", elem_classes="line"):
+        sampler = _dropdown("sampler_name", [sampler.label for sampler in SAMPLERS], f"{tab}_sampling")
+        scheduler = _dropdown("scheduler", [scheduler.label for scheduler in SCHEDULERS], f"{tab}_scheduler")
+        steps = _slider(tab, "steps", 1, 150, 1)
+    return {"sampler_name": sampler, "scheduler": scheduler, "steps": steps}
+
+
+def _size_and_batch(tab: str) -> dict[str, gr.components.Component]:
+    with gr.Row(elem_id=f"{tab}_dimensions_row", elem_classes="line dimensions"):
+        with gr.Column(elem_id=f"{tab}_column_size", min_width=0, scale=4):
+            width = _slider(tab, "width", 64, 2048, 8)
+            height = _slider(tab, "height", 64, 2048, 8)
+        swap = _tool("⇅", f"{tab}_res_switch_btn", "swap")
+        with gr.Column(elem_id=f"{tab}_column_batch", min_width=0, scale=4):
+            count = _slider(tab, "n_iter", 1, 100, 1, elem_id=f"{tab}_batch_count")
+            batch = _slider(tab, "batch_size", 1, 8, 1)
+    swap.click(None, [width, height], [width, height], js="(width, height) => { webui.size.touch(); return [height, width]; }", queue=False, show_progress="hidden")
+    for slider in (width, height):  # from now on the size is the person's, not the checkpoint's
+        slider.input(None, js="() => { webui.size.touch(); }", queue=False, show_progress="hidden")
+    return {"width": width, "height": height, "n_iter": count, "batch_size": batch}
+
+
+def _seed(tab: str) -> tuple[dict[str, gr.components.Component], gr.Checkbox]:
+    """The "Extra" group is opened by style.css alone: no event, no flash."""
+    with gr.Row(elem_id=f"{tab}_seed_row", elem_classes="line seed"):
+        seed = _seed_box(tab, "seed")
+        extra = gr.Checkbox(label="Extra", value=False, interactive=True, elem_id=f"{tab}_subseed_show", min_width=0, scale=0)
+    with gr.Column(elem_id=f"{tab}_seed_extras", elem_classes="seed-extras"):
+        with gr.Row(elem_classes="line seed"):
+            subseed = _seed_box(tab, "subseed")
+            strength = _slider(tab, "subseed_strength", 0, 1, 0.01)
+        with gr.Row(elem_classes="line"):
+            resize_w = _slider(tab, "seed_resize_from_w", 0, 2048, 8)
+            resize_h = _slider(tab, "seed_resize_from_h", 0, 2048, 8)
+    return {"seed": seed, "subseed": subseed, "subseed_strength": strength, "seed_resize_from_w": resize_w, "seed_resize_from_h": resize_h}, extra
+
+
+def _seed_box(tab: str, name: str) -> gr.Number:
+    """A seed with its 🎲 (draw one) and ♻️ (that of the picture which is shown)."""
+    with gr.Row(elem_classes="seed-box", scale=4):
+        number = gr.Number(
+            label=bind.label(name),
+            value=bind.default(name),
+            precision=0,
+            minimum=-1,
+            interactive=True,
+            elem_id=f"{tab}_{name}",
+            min_width=0,
+        )
+        dice = _tool("🎲️", f"{tab}_random_{name}", "dice")
+        reuse = _tool("♻️", f"{tab}_reuse_{name}", "reuse")
+    dice.click(None, None, number, js="() => -1", queue=False, show_progress="hidden")
+    reuse.click(None, number, number, js=f"(now) => webui.gallery.value('{name}', now)", queue=False, show_progress="hidden")
+    return number
+
+
+def _dropdown(name: str, choices: list[str], elem_id: str) -> gr.Dropdown:
+    return gr.Dropdown(label=bind.label(name), choices=choices, value=bind.default(name), interactive=True, elem_id=elem_id, min_width=0)
+
+
+def _slider(tab: str, name: str, minimum: float, maximum: float, step: float, elem_id: str = "") -> gr.Slider:
+    return gr.Slider(
+        label=bind.label(name),
+        minimum=minimum,
+        maximum=maximum,
+        step=step,
+        value=bind.default(name),
+        interactive=True,
+        elem_id=elem_id or f"{tab}_{name}",
+        min_width=0,
+        buttons=[],
+    )
+
+
+def _tool(text: str, elem_id: str, icon: str) -> gr.Button:
+    """A small square button; style.css draws the icon, so that it looks alike where no emoji font is installed."""
+    return gr.Button(text, elem_id=elem_id, elem_classes=f"tool icon-{icon}", scale=0, min_width=0, size="sm")

@@ -1,0 +1,94 @@
+"""What a page needs to know about its own tasks, small enough to be asked for twice a second."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from backend import infotext
+from backend.service import GenerationService
+from backend.tasks import Task
+
+CLIENT = re.compile(r"[0-9a-f]{32}")
+RECENT = 3  # finished tasks that a page still hears of
+FINISHED = ("done", "failed", "interrupted")
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif"}
+
+
+def new_task_id(client: str) -> str:
+    """A page's tasks carry its client id, so that it finds them again after a reload, and no other page does."""
+    return f"{client}-{secrets.token_hex(8)}"
+
+
+def own_tasks(service: GenerationService, client: str) -> list[Task]:
+    """Oldest first: what waits or runs, and the last few that ended."""
+    if not CLIENT.fullmatch(client):
+        return []
+    own = [task for task in service.tasks() if task.id.startswith(f"{client}-")]
+    finished = [task for task in own if task.state in FINISHED][-RECENT:]
+    return [task for task in own if task.state not in FINISHED or task in finished]
+
+
+def active_task(service: GenerationService, client: str) -> Task | None:
+    """The one that Interrupt and Skip mean: the oldest that has not ended."""
+    return next((task for task in own_tasks(service, client) if task.state not in FINISHED), None)
+
+
+def snapshot(service: GenerationService, client: str) -> dict[str, object]:
+    """`rev` changes whenever anything else in it does."""
+    tasks = service.tasks()
+    state: dict[str, object] = {
+        "engine": service.engine_status(),
+        "catalog": service.catalog.revision,
+        "checkpoints": len(service.catalog.entries("checkpoint")),
+        "unfinished": sum(task.state not in FINISHED for task in tasks),
+        "tasks": [_task(service, task) for task in own_tasks(service, client)],
+    }
+    text = json.dumps(state, sort_keys=True)
+    return state | {"rev": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+
+
+def pictures(task: Task, start: int = 0) -> list[dict[str, object]]:
+    """The pictures of a task from number `start` on. `url` serves the file on disk as it is, under its own name."""
+    return [_picture(task, index) for index in range(start, len(task.images))]
+
+
+def _task(service: GenerationService, task: Task) -> dict[str, object]:
+    return {
+        "id": task.id,
+        "state": task.state,
+        "progress": round(task.progress, 4),
+        "eta": None if task.eta is None else round(task.eta, 1),
+        "step": task.step,
+        "steps": task.steps,
+        "status": task.status,
+        "position": service.queue_position(task) if task.state == "queued" else 0,
+        "preview": task.preview_revision,
+        "images": len(task.images),
+        "batch_size": task.request.batch_size,
+        "batch": task.batch,
+        "batches": task.batches,
+        "seconds": (task.finished - task.started).total_seconds() if task.finished and task.started else None,
+        "error": task.error,
+        "comments": list(task.comments),
+    }
+
+
+def _picture(task: Task, index: int) -> dict[str, object]:
+    image = task.images[index]
+    name = Path(image.path).name
+    return {
+        "url": f"internal/image/{quote(task.id)}/{index}/{quote(name, safe='')}",
+        "name": name,
+        "infotext": image.infotext,
+        "values": _values(infotext.read(image.infotext)),
+    }
+
+
+def _values(labels: Mapping[str, str]) -> dict[str, int]:
+    """What ♻️ puts back."""
+    wanted = {"seed": "Seed", "subseed": "Variation seed"}
+    return {name: int(labels[label]) for name, label in wanted.items() if labels.get(label, "").lstrip("-").isdigit()}

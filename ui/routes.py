@@ -1,0 +1,104 @@
+"""JSON and files for the page's own JavaScript, under /internal. Names, prompts and metadata leave as JSON; the page shows them as text."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import FileResponse, JSONResponse
+from pydantic import BaseModel
+
+from backend.service import GenerationService
+from backend.sidecar import read_sidecar
+from backend.tasks import Task
+from ui import progress, quicksettings
+
+NO_STORE = {"Cache-Control": "no-store"}
+A_DAY = {"Cache-Control": "private, max-age=86400"}
+
+
+class Client(BaseModel):
+    """A JSON body, so that another site cannot send it without being asked by the browser first."""
+
+    client: str
+
+
+def build_routes(service: GenerationService) -> APIRouter:
+    """To be included before Gradio is mounted at /, which takes every address that comes after it."""
+    router = APIRouter(prefix="/internal", include_in_schema=False)
+    _progress_routes(router, service)
+    _file_routes(router, service)
+    _listing_routes(router, service)
+    return router
+
+
+def _progress_routes(router: APIRouter, service: GenerationService) -> None:
+    @router.get("/progress")
+    async def read_progress(client: str = "", rev: str = "") -> Response:
+        state = progress.snapshot(service, client)
+        return Response(status_code=204, headers=NO_STORE) if state["rev"] == rev else JSONResponse(state, headers=NO_STORE)
+
+    @router.get("/task/{task_id}")
+    async def read_pictures(task_id: str, start: int = 0) -> Response:
+        return JSONResponse({"pictures": progress.pictures(_found(service, task_id), max(start, 0))}, headers=NO_STORE)
+
+    @router.post("/interrupt")
+    async def interrupt(body: Client) -> dict[str, bool]:
+        return _tell(service, body.client, service.interrupt)
+
+    @router.post("/skip")
+    async def skip(body: Client) -> dict[str, bool]:
+        return _tell(service, body.client, service.skip)
+
+
+def _file_routes(router: APIRouter, service: GenerationService) -> None:
+    @router.get("/preview/{task_id}")
+    async def read_preview(task_id: str) -> Response:
+        data = _found(service, task_id).preview
+        if not data:
+            raise HTTPException(404, "No preview yet")
+        return Response(data, media_type="image/png" if data.startswith(b"\x89PNG") else "image/jpeg", headers=NO_STORE)
+
+    @router.get("/image/{task_id}/{index}/{name}")
+    async def read_image(task_id: str, index: int, name: str) -> Response:
+        images = _found(service, task_id).images
+        path = Path(images[index].path) if 0 <= index < len(images) else None
+        media_type = progress.MEDIA_TYPES.get(path.suffix.lower()) if path else None
+        if path is None or path.name != name or media_type is None or not path.is_file():
+            raise HTTPException(404, "This picture is not there any more")
+        return FileResponse(path, media_type=media_type, headers=A_DAY)
+
+
+def _listing_routes(router: APIRouter, service: GenerationService) -> None:
+    @router.get("/loras")
+    def read_loras() -> dict[str, object]:
+        return {"loras": [{"name": entry.stem, **_notes(entry.path)} for entry in service.catalog.entries("lora")]}
+
+    @router.get("/examples")
+    def read_examples(checkpoint: str = "") -> dict[str, object]:
+        return {"examples": quicksettings.examples(service.catalog.find("checkpoint", checkpoint)) if checkpoint else []}
+
+
+def _notes(path: Path) -> dict[str, object]:
+    """What a click on a LoRA puts into the prompts, by the file's own notes."""
+    sidecar = read_sidecar(path)
+    weight = sidecar.get("preferred weight")
+    return {
+        "text": str(sidecar.get("activation text") or ""),
+        "negative": str(sidecar.get("negative text") or ""),
+        "weight": float(weight) if isinstance(weight, int | float) and weight else 1.0,
+        "description": str(sidecar.get("description") or ""),
+    }
+
+
+def _found(service: GenerationService, task_id: str) -> Task:
+    task = next((task for task in service.tasks() if task.id == task_id), None)
+    if task is None:
+        raise HTTPException(404, "This task is not known any more")
+    return task
+
+
+def _tell(service: GenerationService, client: str, what: Callable[[str], object]) -> dict[str, bool]:
+    task = progress.active_task(service, client)
+    if task is not None:
+        what(task.id)
+    return {"found": task is not None}

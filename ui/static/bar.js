@@ -1,0 +1,31 @@
+// The right end of the top bar: engine, queue, light or dark; and the signal that files have come or gone.
+webui.bar = (() => {
+  const ENGINE = { starting: 'Starting the engine…', ready: 'Ready', busy: 'Busy', stopped: 'Engine stopped' };
+  const stored = () => localStorage.getItem('webui-theme');
+
+  const paint = dark => document.body.classList.toggle('dark', dark);
+
+  const attach = (element, modelsChanged) => {
+    const engine = element.querySelector('.engine'), queue = element.querySelector('.queue'), theme = element.querySelector('.theme');
+    let catalog = null;
+
+    theme.addEventListener('click', () => {
+      const dark = !document.body.classList.contains('dark');
+      localStorage.setItem('webui-theme', dark ? 'dark' : 'light');
+      paint(dark);
+    });
+
+    webui.progress.watch(state => {
+      engine.dataset.state = state.lost ? 'lost' : state.engine;
+      engine.textContent = state.lost ? 'No connection to the server' : ENGINE[state.engine] || state.engine;
+      const others = Math.max(0, state.unfinished - 1);
+      queue.hidden = !others;
+      queue.textContent = `${others} waiting`;
+      if (catalog !== null && catalog !== state.catalog) modelsChanged();
+      catalog = state.catalog;
+    });
+  };
+
+  if (stored() && !new URLSearchParams(location.search).has('__theme')) paint(stored() === 'dark');
+  return { attach };
+})();
