@@ -1,5 +1,7 @@
 """The exceptions that every layer may raise."""
 
+from typing import Any
+
 
 class WebUIError(Exception):
     """Something the person can mend; the message is shown as it is: what was wrong, then what to do."""
@@ -20,4 +22,11 @@ class EngineFailed(WebUIError):
 
 
 class Interrupted(Exception):
-    """Raised inside sampling when the person asked to stop (interrupt) or to go on with the next batch (skip)."""
+    """Raised inside sampling when the person asked to stop (interrupt) or to go on with the next batch (skip).
+
+    denoised: the latent as far as it got, or None where no step was done.
+    """
+
+    def __init__(self, denoised: Any = None) -> None:
+        super().__init__()
+        self.denoised = denoised

@@ -1,0 +1,100 @@
+"""U-Net → denoiser(x, sigma): the scalings of ε- and v-models around the guidance, and what samplers are handed.
+
+Guidance mixes denoised pictures, not the U-Net's outputs, in A1111's order of operations: the results are the same to the bit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from backend.job import SamplingOptions
+from backend.sampling.guidance import Guidance
+from backend.sampling.sigma_table import SigmaTable
+
+Denoise = Callable[[Tensor, Tensor], Tensor]  # x (B, C, h, w), sigma 0-dim on the CPU → denoised (B, C, h, w)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """What a sampler needs beside the denoiser, the latent and the noise levels."""
+
+    options: SamplingOptions
+    noise: Callable[[], Tensor]  # the next draw, (B, C, h, w)
+    brownian: Callable[[Tensor, Tensor], Tensor]  # noise between two sigmas; samplers marked so alone may ask
+    step: Callable[[int, int, Tensor], None]  # step (0-based), steps, denoised: called when the step's first prediction is there
+
+
+class SigmaDenoiser:
+    """x has the noise sigma on top of the picture (Karras et al. 2022's variance exploding form)."""
+
+    def __init__(self, guidance: Guidance, table: SigmaTable, *, v_prediction: bool, cfg_scale: float) -> None:
+        self._guidance, self._table = guidance, table
+        self._v_prediction, self._cfg_scale = v_prediction, cfg_scale
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        scale = 1 / (sigma**2 + 1) ** 0.5
+        timestep = self._table.timestep(sigma).item()
+        read = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
+        return self._guidance(x, sigma.item(), timestep, scale=scale, cfg_scale=self._cfg_scale, read=read)[0]
+
+
+class LcmDenoiser(SigmaDenoiser):
+    """Latent consistency models (Luo et al. 2023): the plain denoised picture, blended with x where almost no noise is left."""
+
+    SIGMA_DATA = 0.5
+    TIMESTEP_SCALING = 10.0
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        timestep = self._table.timestep(sigma)
+        scaled = timestep * self.TIMESTEP_SCALING
+        keep = self.SIGMA_DATA**2 / (scaled**2 + self.SIGMA_DATA**2)
+        take = scaled / (scaled**2 + self.SIGMA_DATA**2) ** 0.5
+        plain = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
+
+        def read(x: Tensor, output: Tensor) -> Tensor:
+            return plain(x, output) * take + x * keep
+
+        scale = 1 / (sigma**2 + 1) ** 0.5
+        return self._guidance(x, sigma.item(), timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read)[0]
+
+
+class Prediction(NamedTuple):
+    """The noise in x, (B, C, h, w) each."""
+
+    epsilon: Tensor  # guided
+    unguided: Tensor  # of the negative prompt alone
+
+
+class TimestepDenoiser:
+    """x is √ᾱ·picture + √(1 − ᾱ)·noise (the variance preserving form of DDIM)."""
+
+    def __init__(self, guidance: Guidance, alphas: Tensor, *, v_prediction: bool, cfg_scale: float) -> None:
+        self._guidance, self.alphas = guidance, alphas
+        self._v_prediction, self._cfg_scale = v_prediction, cfg_scale
+
+    def __call__(self, x: Tensor, timestep: float, cfg_factor: float = 1.0) -> Prediction:
+        """timestep: fractional ones are cut to the whole ones where a v-model's output is read, as in A1111."""
+        read = _read_v_as_epsilon(self.alphas[int(timestep)].float()) if self._v_prediction else _read_as_is
+        guided, unguided = self._guidance(x, timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
+        return Prediction(guided, unguided)
+
+
+def _read_epsilon(sigma: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda x, epsilon: x + epsilon * -sigma
+
+
+def _read_v(sigma: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    keep, take = 1 / (sigma**2 + 1), -sigma / (sigma**2 + 1) ** 0.5
+    return lambda x, v: v * take + x * keep
+
+
+def _read_v_as_epsilon(alpha: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    signal, noise = torch.sqrt(alpha), torch.sqrt(1 - alpha)
+    return lambda x, v: v * signal + x * noise
+
+
+def _read_as_is(_: Tensor, epsilon: Tensor) -> Tensor:
+    return epsilon

@@ -1,0 +1,211 @@
+"""Classifier-free guidance: each call of the U-Net with prompt and negative prompt, and the two put together.
+
+Also AND, NGMS, guidance that starts late, padding of unequal prompts, and the stop between two calls.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from backend.errors import Interrupted
+from backend.job import SamplingOptions
+
+Parts = tuple[tuple[tuple[int, float], ...], ...]
+
+
+class StepCond(Protocol):
+    """What the U-Net is told in one call."""
+
+    @property
+    def cross(self) -> Tensor: ...  # (P, tokens, width), P = the AND parts of all images, image by image
+
+    @property
+    def vector(self) -> Tensor | None: ...  # (P, adm), SDXL alone
+
+    @property
+    def parts(self) -> Parts: ...  # per image: (row in cross, weight)
+
+
+class Conditioning(Protocol):
+    """Prompts, encoded. `at` gives the same object as long as nothing changes, so that a batch is put together once."""
+
+    def at(self, call: int) -> StepCond: ...  # call: 0-based number of the U-Net call
+
+    @property
+    def empty(self) -> Tensor: ...  # (1, 77, width), the encoded empty prompt; asked for only to pad unequal prompts
+
+
+class Architecture(Protocol):
+    @property
+    def family(self) -> str: ...  # SD1, SD2, SDXL, SDXL Refiner
+
+    @property
+    def prediction(self) -> str: ...  # epsilon or v
+
+    @property
+    def zero_snr(self) -> bool: ...
+
+
+class Predictor(Protocol):
+    """A checkpoint on its device."""
+
+    @property
+    def architecture(self) -> Architecture: ...
+
+    @property
+    def alphas_cumprod(self) -> Tensor: ...  # (1000,) float32
+
+    def predict(self, x: Tensor, t: Tensor, cross: Tensor, vector: Tensor | None = None) -> Tensor:
+        """x (N, C, h, w) float32, t (N,) float, may be fractional → the U-Net's output, float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows start…stop of a call that go through the U-Net together."""
+
+    start: int
+    stop: int
+    cross: Tensor
+    vector: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The rows of a call: the parts of all prompts, then the negative prompts unless left out."""
+
+    told: tuple[StepCond, StepCond | None]  # what it was made from
+    parts: Parts
+    owners: tuple[int, ...]  # the image of each row
+    pieces: tuple[_Piece, ...]
+    inpaint: Tensor | None
+
+    def spread(self, images: Tensor) -> Tensor:
+        """(B, …) → one for each row."""
+        return _spread(images, self.owners)
+
+
+class Guidance:
+    """Counts the U-Net's calls; asks `cancel` before each. inpaint_cond: (B, 5, h, w), mask and masked latent, for 9-channel models."""
+
+    def __init__(
+        self,
+        model: Predictor,
+        cond: Conditioning,
+        uncond: Conditioning,
+        options: SamplingOptions,
+        total_calls: int,
+        cancel: Callable[[], bool],
+        inpaint_cond: Tensor | None = None,
+    ) -> None:
+        self._model, self._cond, self._uncond = model, cond, uncond
+        self._options, self._total_calls, self._cancel = options, total_calls, cancel
+        self._inpaint_cond = inpaint_cond
+        self._batch: _Batch | None = None
+        self.calls = 0
+
+    def __call__(
+        self, x: Tensor, level: float, t: float, *, scale: Tensor | float, cfg_scale: float, read: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """One call at timestep t. scale: what x is multiplied with before the U-Net; read: (x, its output) → what is guided.
+
+        level: what NGMS compares; as in A1111 sigma, or t in samplers that walk over timesteps.
+        Returns (B, C, h, w) guided, and without the prompt.
+        """
+        if self._cancel():
+            raise Interrupted
+        without_negative = self._leaves_out_negative(level)
+        batch = self._rows(without_negative)
+        self.calls += 1
+        found = read(batch.spread(x), self._predict(batch, batch.spread(x * scale), t))
+        if without_negative:
+            first_parts = [found[parts[0][0]] for parts in batch.parts]  # stand in for the negative prompt
+            return _combine(found, torch.stack(first_parts), batch.parts, 1.0)
+        count = len(found) - len(batch.parts)
+        return _combine(found[:count], found[count:], batch.parts, cfg_scale)
+
+    def _leaves_out_negative(self, level: float) -> bool:
+        """Skip early CFG, and NGMS: no negative prompt below a noise level, in every second call or in all."""
+        options = self._options
+        if options.skip_early_cond and self.calls / self._total_calls <= options.skip_early_cond:
+            return True
+        return level < options.s_min_uncond and (options.s_min_uncond_all or self.calls % 2 == 1)
+
+    def _predict(self, batch: _Batch, x: Tensor, t: float) -> Tensor:
+        if batch.inpaint is not None:
+            x = torch.cat([x, batch.inpaint], dim=1)
+        timesteps = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
+        found = [self._model.predict(x[piece.start : piece.stop], timesteps[piece.start : piece.stop], piece.cross, piece.vector) for piece in batch.pieces]
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _rows(self, without_negative: bool) -> _Batch:
+        cond, uncond = self._cond.at(self.calls), None if without_negative else self._uncond.at(self.calls)
+        batch = self._batch
+        if batch is None or batch.told[0] is not cond or batch.told[1] is not uncond:
+            batch = self._batch = self._put_together(cond, uncond)
+        return batch
+
+    def _put_together(self, cond: StepCond, uncond: StepCond | None) -> _Batch:
+        owners = [image for image, parts in enumerate(cond.parts) for _ in parts]
+        if uncond is not None:
+            owners += range(len(cond.parts))
+        inpaint = None if self._inpaint_cond is None else _spread(self._inpaint_cond.expand(len(cond.parts), -1, -1, -1), owners)
+        return _Batch((cond, uncond), cond.parts, tuple(owners), tuple(self._pieces(cond, uncond)), inpaint)
+
+    def _pieces(self, cond: StepCond, uncond: StepCond | None) -> list[_Piece]:
+        """Everything at once; prompts of unequal length, or without batch_cond_uncond, in portions as A1111's."""
+        together, images = self._options.batch_cond_uncond, len(cond.parts)
+        if uncond is None:
+            return _portions(cond.cross, cond.vector, len(cond.cross) if together else images)
+        told, negative = self._padded(cond.cross, uncond.cross)
+        if told.shape[1] == negative.shape[1]:
+            rows = torch.cat([told, negative])
+            vectors = None if cond.vector is None or uncond.vector is None else torch.cat([cond.vector, uncond.vector])
+            return _portions(rows, vectors, len(rows) if together else images)
+        portions = _portions(told, cond.vector, 2 * images if together else images)
+        return [*portions, _Piece(len(told), len(told) + images, negative, uncond.vector)]
+
+    def _padded(self, told: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+        """Both equally long, if the options say so: v0 changes the negative prompt alone, the other adds empty prompts to the shorter one."""
+        missing = told.shape[1] - negative.shape[1]
+        if missing and self._options.pad_cond_uncond_v0:
+            last = negative[:, -1:].expand(-1, max(missing, 0), -1)
+            return told, torch.cat([negative, last], dim=1)[:, : told.shape[1]]
+        if missing and self._options.pad_cond_uncond:
+            empty = self._uncond.empty.to(told)
+            return _filled(told, empty, -missing), _filled(negative, empty, missing)
+        return told, negative
+
+
+def _portions(cross: Tensor, vector: Tensor | None, size: int) -> list[_Piece]:
+    starts = range(0, len(cross), size)
+    return [
+        _Piece(start, min(start + size, len(cross)), cross[start : start + size], None if vector is None else vector[start : start + size]) for start in starts
+    ]
+
+
+def _filled(cross: Tensor, empty: Tensor, missing: int) -> Tensor:
+    """`missing` tokens more, in whole empty prompts."""
+    count = missing // empty.shape[1]
+    return torch.cat([cross, empty.repeat(len(cross), count, 1)], dim=1) if count > 0 else cross
+
+
+def _spread(images: Tensor, owners: tuple[int, ...] | list[int]) -> Tensor:
+    count, rounds = len(images), len(owners) // len(images)
+    if list(owners) == [*range(count)] * rounds:
+        return images if rounds == 1 else images.repeat(rounds, *[1] * (images.dim() - 1))
+    return torch.cat([images[owner : owner + 1] for owner in owners])
+
+
+def _combine(found: Tensor, without: Tensor, parts: Parts, cfg_scale: float) -> tuple[Tensor, Tensor]:
+    """without + Σ weight · cfg_scale · (found − without) per image (Liu et al. 2022, AND)."""
+    if all(part == ((image, 1.0),) for image, part in enumerate(parts)):
+        return without + (found - without) * cfg_scale, without
+    guided = without.clone()
+    for image, image_parts in enumerate(parts):
+        for row, weight in image_parts:
+            guided[image] += (found[row] - without[image]) * (weight * cfg_scale)
+    return guided, without

@@ -1,0 +1,151 @@
+"""SAMPLERS and SCHEDULERS: A1111's names, aliases and facts, in its order. Text only: the page reads this without torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+EtaSetting = Literal["eta_ancestral", "eta_ddim"]
+
+CHURN = ("s_churn", "s_tmin", "s_tmax", "s_noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerInfo:
+    """One algorithm that draws; label is the name on the page."""
+
+    label: str
+    aliases: tuple[str, ...]
+    scheduler: str | None = None  # label of the schedule that "Automatic" stands for; None: Uniform, and A1111 goes on calling it Automatic
+    eta: EtaSetting | None = None  # the setting that SamplingOptions.eta comes from; None: it has no eta
+    noise_options: tuple[str, ...] = ()  # which of CHURN it reads
+    timesteps: bool = False  # True: walks over timesteps and ignores the schedule
+    discard_next_to_last: bool = False
+    uses_ensd: bool = False  # A1111 shows ENSD in the infotext
+    second_order: bool = False  # two U-Net calls per step: prompt editing counts twice the steps
+    brownian: bool = False
+    solver_type: str | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """As in the answer of /sdapi/v1/samplers."""
+        flags = {
+            "discard_next_to_last_sigma": self.discard_next_to_last,
+            "uses_ensd": self.uses_ensd,
+            "second_order": self.second_order,
+            "brownian_noise": self.brownian,
+        }
+        schedule = {"scheduler": self.scheduler.lower()} if self.scheduler else {}
+        solver = {"solver_type": self.solver_type} if self.solver_type else {}
+        return schedule | {name: "True" for name, on in flags.items() if on} | solver
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerInfo:
+    """One spacing of the noise levels. default_rho -1: it has no rho."""
+
+    name: str
+    label: str
+    aliases: tuple[str, ...] = ()
+    default_rho: float = -1.0
+    need_inner_model: bool = False
+
+
+ANCESTRAL: EtaSetting = "eta_ancestral"
+DDIM: EtaSetting = "eta_ddim"
+S_NOISE = ("s_noise",)
+
+SAMPLERS = (
+    SamplerInfo(label="DPM++ 2M", aliases=("k_dpmpp_2m",), scheduler="Karras"),
+    SamplerInfo(label="DPM++ SDE", aliases=("k_dpmpp_sde",), scheduler="Karras", eta=ANCESTRAL, noise_options=S_NOISE, second_order=True, brownian=True),
+    SamplerInfo(label="DPM++ 2M SDE", aliases=("k_dpmpp_2m_sde",), scheduler="Exponential", eta=ANCESTRAL, noise_options=S_NOISE, brownian=True),
+    SamplerInfo(
+        label="DPM++ 2M SDE Heun",
+        aliases=("k_dpmpp_2m_sde_heun",),
+        scheduler="Exponential",
+        eta=ANCESTRAL,
+        noise_options=S_NOISE,
+        brownian=True,
+        solver_type="heun",
+    ),
+    SamplerInfo(label="DPM++ 2S a", aliases=("k_dpmpp_2s_a",), scheduler="Karras", eta=ANCESTRAL, noise_options=S_NOISE, uses_ensd=True, second_order=True),
+    SamplerInfo(
+        label="DPM++ 3M SDE",
+        aliases=("k_dpmpp_3m_sde",),
+        scheduler="Exponential",
+        eta=ANCESTRAL,
+        noise_options=S_NOISE,
+        discard_next_to_last=True,
+        brownian=True,
+    ),
+    SamplerInfo(label="Euler a", aliases=("k_euler_a", "k_euler_ancestral"), eta=ANCESTRAL, uses_ensd=True),
+    SamplerInfo(label="Euler", aliases=("k_euler",), noise_options=CHURN),
+    SamplerInfo(label="LMS", aliases=("k_lms",)),
+    SamplerInfo(label="Heun", aliases=("k_heun",), noise_options=CHURN, second_order=True),
+    SamplerInfo(label="DPM2", aliases=("k_dpm_2",), scheduler="Karras", noise_options=CHURN, discard_next_to_last=True, second_order=True),
+    SamplerInfo(
+        label="DPM2 a",
+        aliases=("k_dpm_2_a",),
+        scheduler="Karras",
+        eta=ANCESTRAL,
+        noise_options=S_NOISE,
+        discard_next_to_last=True,
+        uses_ensd=True,
+        second_order=True,
+    ),
+    SamplerInfo(label="DPM fast", aliases=("k_dpm_fast",), eta=ANCESTRAL, noise_options=S_NOISE, uses_ensd=True),
+    SamplerInfo(label="DPM adaptive", aliases=("k_dpm_ad",), eta=ANCESTRAL, uses_ensd=True),
+    SamplerInfo(label="Restart", aliases=("restart",), scheduler="Karras", second_order=True),
+    SamplerInfo(label="DDIM", aliases=("ddim",), eta=DDIM, timesteps=True),
+    SamplerInfo(label="DDIM CFG++", aliases=("ddim_cfgpp",), eta=DDIM, timesteps=True),
+    SamplerInfo(label="PLMS", aliases=("plms",), timesteps=True),
+    SamplerInfo(label="UniPC", aliases=("unipc",), timesteps=True),
+    SamplerInfo(label="LCM", aliases=("k_lcm",)),
+)
+
+SCHEDULERS = (
+    SchedulerInfo(name="automatic", label="Automatic"),
+    SchedulerInfo(name="uniform", label="Uniform", need_inner_model=True),
+    SchedulerInfo(name="karras", label="Karras", default_rho=7.0),
+    SchedulerInfo(name="exponential", label="Exponential"),
+    SchedulerInfo(name="polyexponential", label="Polyexponential", default_rho=1.0),
+    SchedulerInfo(name="sgm_uniform", label="SGM Uniform", aliases=("SGMUniform",), need_inner_model=True),
+    SchedulerInfo(name="kl_optimal", label="KL Optimal"),
+    SchedulerInfo(name="align_your_steps", label="Align Your Steps"),
+    SchedulerInfo(name="simple", label="Simple", need_inner_model=True),
+    SchedulerInfo(name="normal", label="Normal", need_inner_model=True),
+    SchedulerInfo(name="ddim", label="DDIM", need_inner_model=True),
+    SchedulerInfo(name="beta", label="Beta", need_inner_model=True),
+    SchedulerInfo(name="turbo", label="Turbo", need_inner_model=True),  # Forge's, not A1111's
+)
+
+
+def find_sampler(name: str) -> SamplerInfo | None:
+    """By label or alias in any case, also by an old name with its schedule: "DPM++ 2M Karras"."""
+    return _sampler(name) or _sampler(split_old_name(name)[0])
+
+
+def find_scheduler(name: str) -> SchedulerInfo | None:
+    """By label, name or alias in any case."""
+    return next((info for info in SCHEDULERS if _same(name, _scheduler_names(info))), None)
+
+
+def split_old_name(name: str) -> tuple[str, str | None]:
+    """Before A1111 1.9 the schedule was part of the sampler's name: "DPM++ 2M Karras" → ("DPM++ 2M", "Karras"); "Euler" → ("Euler", None)."""
+    for scheduler in SCHEDULERS:
+        for ending in _scheduler_names(scheduler):
+            sampler = _sampler(name[: -len(ending) - 1])
+            if sampler and name.lower().endswith(f" {ending.lower()}"):
+                return sampler.label, scheduler.label
+    return name, None
+
+
+def _sampler(name: str) -> SamplerInfo | None:
+    return next((info for info in SAMPLERS if _same(name, (info.label, *info.aliases))), None)
+
+
+def _scheduler_names(info: SchedulerInfo) -> tuple[str, ...]:
+    return (info.label, info.name, *info.aliases)
+
+
+def _same(name: str, names: Iterable[str]) -> bool:
+    return name.lower() in {known.lower() for known in names}

@@ -1,0 +1,143 @@
+"""sample(): from noise to the latent of a picture. One row per sampler; what they share – noise levels, denoiser, noise, steps, stop – is set up here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from backend.errors import Interrupted, WebUIError
+from backend.job import SamplingOptions
+from backend.sampling.brownian import BrownianNoise
+from backend.sampling.ddim import ddim, ddim_cfgpp, get_timesteps, plms
+from backend.sampling.denoiser import Denoise, LcmDenoiser, SigmaDenoiser, TimestepDenoiser, Walk
+from backend.sampling.dpm import (
+    dpm_2,
+    dpm_2_ancestral,
+    dpmpp_2m,
+    dpmpp_2m_sde,
+    dpmpp_2m_sde_heun,
+    dpmpp_2s_ancestral,
+    dpmpp_3m_sde,
+    dpmpp_sde,
+)
+from backend.sampling.dpm_solver import dpm_adaptive, dpm_fast
+from backend.sampling.euler import euler, euler_ancestral, heun, lcm, lms, restart
+from backend.sampling.guidance import Conditioning, Guidance, Predictor
+from backend.sampling.names import SAMPLERS, SamplerInfo, find_sampler
+from backend.sampling.noise import ImageNoise
+from backend.sampling.schedulers import get_sigmas
+from backend.sampling.sigma_table import SigmaTable, effective_alphas
+from backend.sampling.unipc import unipc
+
+SigmaSampler = Callable[[Denoise, Tensor, Tensor, Walk], Tensor]  # denoiser, x, sigmas
+TimestepSampler = Callable[[TimestepDenoiser, Tensor, list[int], Walk], Tensor]  # denoiser, x, timesteps, rising
+OnStep = Callable[[int, int, Tensor], None]  # step (1-based), steps, denoised (B, C, h, w)
+
+LCM_STRIDE = 20  # LCM was distilled on 50 of the 1000 timesteps
+
+SIGMA_SAMPLERS: Mapping[str, SigmaSampler] = MappingProxyType(
+    {
+        "DPM++ 2M": dpmpp_2m,
+        "DPM++ SDE": dpmpp_sde,
+        "DPM++ 2M SDE": dpmpp_2m_sde,
+        "DPM++ 2M SDE Heun": dpmpp_2m_sde_heun,
+        "DPM++ 2S a": dpmpp_2s_ancestral,
+        "DPM++ 3M SDE": dpmpp_3m_sde,
+        "Euler a": euler_ancestral,
+        "Euler": euler,
+        "LMS": lms,
+        "Heun": heun,
+        "DPM2": dpm_2,
+        "DPM2 a": dpm_2_ancestral,
+        "Restart": restart,
+        "LCM": lcm,
+    }
+)
+RANGE_SAMPLERS: Mapping[str, SigmaSampler] = MappingProxyType({"DPM fast": dpm_fast, "DPM adaptive": dpm_adaptive})
+TIMESTEP_SAMPLERS: Mapping[str, TimestepSampler] = MappingProxyType({"DDIM": ddim, "DDIM CFG++": ddim_cfgpp, "PLMS": plms, "UniPC": unipc})
+
+
+def calls_total(options: SamplingOptions) -> int:
+    """The U-Net calls that prompt editing divides into fractions: steps, twice that for samplers of second order."""
+    return options.steps * (2 if _info(options).second_order else 1)
+
+
+def sample(
+    model: Predictor,
+    cond: Conditioning,
+    uncond: Conditioning,
+    noise: ImageNoise,
+    options: SamplingOptions,
+    seeds: Sequence[int],
+    *,
+    on_step: OnStep,
+    cancel: Callable[[], bool],
+    inpaint_cond: Tensor | None = None,
+) -> Tensor:
+    """The finished latent (B, C, h, w). seeds: of the images, for the Brownian samplers.
+
+    Raises Interrupted, carrying the last denoised latent, before the U-Net call where cancel() is true.
+    """
+    guidance = Guidance(model, cond, uncond, options, calls_total(options), cancel, inpaint_cond)
+    steps = _Steps(on_step)
+    try:
+        return _sample(model, guidance, noise, options, seeds, steps)
+    except Interrupted:
+        raise Interrupted(steps.denoised) from None
+
+
+def _sample(model: Predictor, guidance: Guidance, noise: ImageNoise, options: SamplingOptions, seeds: Sequence[int], steps: "_Steps") -> Tensor:
+    info, v_prediction = _info(options), model.architecture.prediction == "v"
+    alphas = effective_alphas(
+        model.alphas_cumprod, zero_terminal_snr=options.zero_terminal_snr or model.architecture.zero_snr, downcast=options.downcast_alphas
+    )
+    first = noise.first()
+    if info.timesteps:
+        denoise = TimestepDenoiser(guidance, alphas, v_prediction=v_prediction, cfg_scale=options.cfg_scale)
+        walk = Walk(options=options, noise=noise.next, brownian=_no_brownian, step=steps)
+        return TIMESTEP_SAMPLERS[info.label](denoise, first, get_timesteps(options), walk)
+    is_lcm = info.label == "LCM"
+    table = SigmaTable(alphas, quantize=options.quantize_timesteps, stride=LCM_STRIDE if is_lcm else 1)
+    sigmas = get_sigmas(options, info, table, sdxl=model.architecture.family.startswith("SDXL"))
+    denoise = (LcmDenoiser if is_lcm else SigmaDenoiser)(guidance, table, v_prediction=v_prediction, cfg_scale=options.cfg_scale)
+    brownian = _brownian(sigmas, noise, options, seeds) if info.brownian else _no_brownian
+    walk = Walk(options=options, noise=noise.next, brownian=brownian, step=steps)
+    x = first * (torch.sqrt(1 + sigmas[0] ** 2) if options.sgm_noise_multiplier else sigmas[0])
+    if info.label in RANGE_SAMPLERS:
+        return RANGE_SAMPLERS[info.label](denoise, x, table.sigmas[[-1, 0]], walk)
+    return SIGMA_SAMPLERS[info.label](denoise, x, sigmas, walk)
+
+
+class _Steps:
+    """Passes each step on, counted from 1, and keeps its denoised latent for a stop."""
+
+    def __init__(self, on_step: OnStep) -> None:
+        self._on_step = on_step
+        self.denoised: Tensor | None = None
+
+    def __call__(self, step: int, steps: int, denoised: Tensor) -> None:
+        self.denoised = denoised
+        self._on_step(step + 1, steps, denoised)
+
+
+def _brownian(sigmas: Tensor, noise: ImageNoise, options: SamplingOptions, seeds: Sequence[int]) -> Callable[[Tensor, Tensor], Tensor]:
+    """One path per image over the whole schedule; or, as A1111's option wants it, one path for the whole batch, seeded by chance from the last seed."""
+    low, high = sigmas[sigmas > 0].min().item(), sigmas.max().item()
+    if options.brownian_per_image:
+        return BrownianNoise(low, high, seeds, lambda seed: noise.stream(seed).randn(noise.shape))
+    drawn = torch.randint(0, 2**63 - 1, (), generator=torch.Generator().manual_seed(seeds[-1])).item()
+    whole = (len(seeds), *noise.shape)
+    path = BrownianNoise(low, high, [int(drawn)], lambda seed: noise.stream(seed).randn(whole))
+    return lambda sigma, sigma_next: path(sigma, sigma_next)[0]
+
+
+def _no_brownian(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+    raise AssertionError("a sampler not marked as brownian asked for Brownian noise")
+
+
+def _info(options: SamplingOptions) -> SamplerInfo:
+    info = find_sampler(options.sampler)
+    if info is None:
+        raise WebUIError(f"Unknown sampler {options.sampler!r}. Known: {', '.join(info.label for info in SAMPLERS)}")
+    return info
