@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from backend.conditioning.text_encoder import Recipe, device, encode
+from backend.conditioning.text_encoder import Recipe, encode
 from backend.conditioning.textual_inversion import Embedding
 from backend.prompts.embedding_index import EmbeddingIndex
 from backend.prompts.tokenizer import CHUNK, Tokenizer
@@ -28,9 +28,9 @@ class CompelEncoded:
     comments: tuple[str, ...]
 
 
-def encode_compel(text: str, encoders: Encoders, tokenizer: Tokenizer, index: EmbeddingIndex[Embedding]) -> CompelEncoded:
+def encode_compel(text: str, encoders: Encoders, tokenizer: Tokenizer, index: EmbeddingIndex[Embedding], device: torch.device) -> CompelEncoded:
     """A text that compel can't parse is taken as it is, with a comment."""
-    words = _Words(tokenizer, index)
+    words = _Words(tokenizer, index, device)
     conjunction, comments = _parsed(text)
     crosses = [_conjunction(conjunction, _provider(encoder, recipe, words)) for encoder, recipe in encoders]
     pooled = [_pooled(conjunction, encoder, recipe, words) for encoder, recipe in encoders if recipe.pooled]
@@ -103,7 +103,8 @@ def _pooled(conjunction: Any, encoder: Module, recipe: Recipe, words: "_Words") 
 class _Words:
     """Our tokenizer with textual inversions, in the shape of a transformers tokenizer."""
 
-    def __init__(self, tokenizer: Tokenizer, index: EmbeddingIndex[Embedding]) -> None:
+    def __init__(self, tokenizer: Tokenizer, index: EmbeddingIndex[Embedding], device: torch.device) -> None:
+        self.device = device
         self._tokenizer = tokenizer
         self._index = index
         self._vectors: list[tuple[Embedding, int]] = []
@@ -143,7 +144,7 @@ class _Words:
         """Hidden states (1, 77, W) and pooled (1, P)."""
         vectors = [(place, self._vectors[i - _FIRST_VECTOR]) for place, i in enumerate(ids) if i >= _FIRST_VECTOR]
         places = [(place, embedding.vectors_for(recipe.key)[row][None]) for place, (embedding, row) in vectors]
-        return encode(encoder, [[i if i < _FIRST_VECTOR else 0 for i in ids]], [places], recipe, end=self.end, mask=mask)
+        return encode(encoder, [[i if i < _FIRST_VECTOR else 0 for i in ids]], [places], recipe, device=self.device, end=self.end, mask=mask)
 
 
 def _provider(encoder: Module, recipe: Recipe, words: _Words) -> Any:
@@ -154,12 +155,12 @@ def _provider(encoder: Module, recipe: Recipe, words: _Words) -> Any:
         def _encode_token_ids_to_embeddings(self, token_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
             return words.run(encoder, recipe, token_ids[0].tolist(), attention_mask)[0]
 
-    return Provider(tokenizer=words, text_encoder=_Placed(encoder), truncate=False)  # pyright: ignore[reportArgumentType]  # both are duck-typed
+    return Provider(tokenizer=words, text_encoder=_Placed(words.device), truncate=False)  # pyright: ignore[reportArgumentType]  # both are duck-typed
 
 
 class _Placed:
     """Where the results shall lie, which is all that compel then asks of a text encoder."""
 
-    def __init__(self, encoder: Module) -> None:
-        self.device = device(encoder)
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.dtype = torch.float32

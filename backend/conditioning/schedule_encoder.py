@@ -8,18 +8,23 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from backend.conditioning.compel_prompts import encode_compel
+from backend.conditioning.compel_prompts import CompelEncoded, encode_compel
 from backend.conditioning.emphasis import EMPHASIS
 from backend.conditioning.text_encoder import Recipe, encode, recipes
 from backend.conditioning.textual_inversion import Embedding, Fitting
 from backend.job import ConditioningOptions
-from backend.prompts.chunks import Chunk, bracket_weights, chunk_prompt, chunk_prompt_old, empty_chunk
+from backend.prompts.chunks import Chunk, chunk_prompt, chunk_prompt_old, empty_chunk
 from backend.prompts.tokenizer import CHUNK, Tokenizer
 
 
 class Architecture(Protocol):
     @property
     def family(self) -> str: ...
+
+
+class Placement(Protocol):
+    @property
+    def device(self) -> torch.device: ...
 
 
 class TextModel(Protocol):
@@ -29,6 +34,8 @@ class TextModel(Protocol):
     def architecture(self) -> Architecture: ...
     @property
     def text_encoders(self) -> Sequence[Module]: ...
+    @property
+    def placement(self) -> Placement: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +65,7 @@ class ScheduleEncoder:
 
     def __init__(self, model: TextModel, options: ConditioningOptions, tokenizer: Tokenizer, fitting: Fitting) -> None:
         self._encoders = tuple(zip(model.text_encoders, recipes(model.architecture.family, options), strict=True))
+        self._device = model.placement.device
         self._options = options
         self._tokenizer = tokenizer
         self._fitting = fitting
@@ -83,7 +91,7 @@ class ScheduleEncoder:
         options, index = self._options, self._fitting.loaded
         comments = self._skipped(text)
         if options.old_emphasis:
-            chunk, cut = chunk_prompt_old(text, self._tokenizer, index, bracket_weights(self._tokenizer.vocabulary))
+            chunk, cut = chunk_prompt_old(text, self._tokenizer, index)
             warning = (f"The prompt is longer than {CHUNK} tokens: with the old emphasis the last {cut} are cut off.",) if cut else ()
             return _Chunked((chunk,), (*comments, *warning))
         chunks, _ = chunk_prompt(text, self._tokenizer, index, literal=options.emphasis == "None", comma_backtrack=options.comma_padding_backtrack)
@@ -103,7 +111,7 @@ class ScheduleEncoder:
         """(V, 77·length, W), and the pooled vectors (V, P) of the first chunks. Equal chunks are encoded once."""
         rows = {chunk: i for i, chunk in enumerate(dict.fromkeys(chunk for chunks in grid for chunk in chunks))}
         places = [[(position, embedding.vectors_for(recipe.key)) for position, embedding in chunk.embeddings] for chunk in rows]
-        states, pooled = encode(encoder, [chunk.tokens for chunk in rows], places, recipe, end=self._tokenizer.end)
+        states, pooled = encode(encoder, [chunk.tokens for chunk in rows], places, recipe, device=self._device, end=self._tokenizer.end)
         emphasis = EMPHASIS[self._options.emphasis]
         columns = []
         for column in zip(*grid, strict=True):
@@ -113,9 +121,9 @@ class ScheduleEncoder:
         return torch.cat(columns, dim=1), None if pooled is None else pooled[firsts]
 
     def _encode_compel(self, texts: Sequence[str]) -> EncodedTexts:
-        encoded = [encode_compel(text, self._encoders, self._tokenizer, self._fitting.loaded) for text in texts]
+        encoded = [self._compel(text) for text in texts]
         length = max(one.cross.shape[1] for one in encoded)
-        filling = encode_compel("", self._encoders, self._tokenizer, self._fitting.loaded).cross
+        filling = self._compel("").cross
         cross = [torch.cat([one.cross, *[filling] * ((length - one.cross.shape[1]) // filling.shape[1])], dim=1) for one in encoded]
         pooled = [one.pooled for one in encoded if one.pooled is not None]
         comments = [*(comment for text in texts for comment in self._skipped(text)), *(comment for one in encoded for comment in one.comments)]
@@ -125,6 +133,9 @@ class ScheduleEncoder:
             used=tuple(dict.fromkeys(embedding for one in encoded for embedding in one.used)) * len(self._encoders),
             comments=tuple(dict.fromkeys(comments)),
         )
+
+    def _compel(self, text: str) -> CompelEncoded:
+        return encode_compel(text, self._encoders, self._tokenizer, self._fitting.loaded, self._device)
 
 
 def _used(grid: Sequence[Sequence[Chunk[Embedding]]]) -> tuple[Embedding, ...]:

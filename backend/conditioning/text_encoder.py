@@ -51,27 +51,22 @@ def width(encoder: Module) -> int:
     return _body(encoder).embeddings.token_embedding.weight.shape[1]
 
 
-def device(encoder: Module) -> torch.device:
-    return _body(encoder).embeddings.token_embedding.weight.device
-
-
 def encode(
-    encoder: Module, tokens: Sequence[Sequence[int]], places: Sequence[Places], recipe: Recipe, *, end: int, mask: Tensor | None = None
+    encoder: Module, tokens: Sequence[Sequence[int]], places: Sequence[Places], recipe: Recipe, *, device: torch.device, end: int, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """Hidden states (N, T, W) and, where the recipe has it, the pooled vectors (N, P), both float32; tokens N × T. mask: (N, T), 0 = not looked at."""
-    parts = [
-        _run(encoder, tokens[i : i + AT_ONCE], places[i : i + AT_ONCE], recipe, end, None if mask is None else mask[i : i + AT_ONCE])
-        for i in range(0, len(tokens), AT_ONCE)
-    ]
+    """Hidden states (N, T, W) and, where the recipe has it, the pooled vectors (N, P), both float32; tokens N × T. mask: (N, T), 0 = not looked at.
+
+    Encoders may lie elsewhere until they are called, so the device is told."""
+    ids = torch.tensor([_padded(row, end) if recipe.zero_padding else list(row) for row in tokens], device=device)  # (N, T)
+    parts = []
+    for some in (slice(i, i + AT_ONCE) for i in range(0, len(ids), AT_ONCE)):
+        parts.append(_run(encoder, ids[some], places[some], recipe, None if mask is None else mask[some]))
     pooled = [part for _, part in parts if part is not None]
     return torch.cat([z for z, _ in parts]), torch.cat(pooled) if pooled else None
 
 
-def _run(
-    encoder: Module, tokens: Sequence[Sequence[int]], places: Sequence[Places], recipe: Recipe, end: int, mask: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
+def _run(encoder: Module, ids: Tensor, places: Sequence[Places], recipe: Recipe, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     body = _body(encoder)
-    ids = torch.tensor([_padded(row, end) if recipe.zero_padding else row for row in tokens], device=device(encoder))  # (N, T)
     hidden = body.embeddings(inputs_embeds=_with_vectors(body.embeddings.token_embedding(ids), places))  # (N, T, W)
     attention = _attention_mask(hidden, mask)
     layers = list(body.encoder.layers)

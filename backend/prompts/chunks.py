@@ -1,6 +1,6 @@
 """A prompt → chunks of 75 tokens with weights: BREAK, the comma backtrack, places for textual inversions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -101,19 +101,7 @@ class _Chunker(Generic[E]):
         self._clear()
 
 
-def bracket_weights(vocabulary: Mapping[str, int]) -> dict[int, float]:
-    """A1111's first emphasis: tokens made of brackets → the factor by which the weight of all later tokens changes."""
-    factors: dict[int, float] = {}
-    for token, i in vocabulary.items():
-        factor = 1.0
-        for mark in token:
-            factor = {"(": factor * 1.1, "]": factor * 1.1, ")": factor / 1.1, "[": factor / 1.1}.get(mark, factor)
-        if factor != 1.0:
-            factors[i] = factor
-    return factors
-
-
-def chunk_prompt_old(text: str, tokenizer: Tokenizer, index: EmbeddingIndex[E], brackets: Mapping[int, float]) -> tuple[Chunk[E], int]:
+def chunk_prompt_old(text: str, tokenizer: Tokenizer, index: EmbeddingIndex[E]) -> tuple[Chunk[E], int]:
     """A1111's first emphasis: one chunk, the rest is cut off; the second value says how many tokens that were."""
     tokens = tokenizer.encode(text)
     ids: list[int] = []
@@ -122,8 +110,8 @@ def chunk_prompt_old(text: str, tokenizer: Tokenizer, index: EmbeddingIndex[E], 
     weight, position = 1.0, 0
     while position < len(tokens):
         token, found, length = tokens[position], index.find(tokens, position), 1
-        if token in brackets:
-            weight *= brackets[token]
+        if token in tokenizer.brackets:
+            weight *= tokenizer.brackets[token]
         elif found:
             embedding, length = found
             embeddings.append((len(ids) + 1, embedding))

@@ -5,6 +5,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, models, pre_tokenizers
@@ -14,6 +15,7 @@ CHUNK = 75  # tokens of a prompt in one run of the text encoder; with start and 
 VOCABULARY = Path(__file__).parents[1] / "checkpoints" / "configs" / "clip"
 
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_BRACKETS = {"(": 1, "]": 1, ")": -1, "[": -1}
 _ENTITY = re.compile(r"&#?\w{1,24};")
 _TERMINAL_ESCAPE = re.compile(r"\x1b\[[\d;]*[a-zA-Z]")
 _WIDE = [*range(0xFF01, 0xFFF0), *range(0xFB00, 0xFB07), *map(ord, "Ĳĳŉ"), *range(0x01C4, 0x01CD), *range(0x01F1, 0x01F4)]
@@ -47,6 +49,12 @@ class Tokenizer:
         self.start = self.vocabulary["<|startoftext|>"]
         self.end = self.vocabulary["<|endoftext|>"]
         self.comma = self.vocabulary[",</w>"]
+
+    @cached_property
+    def brackets(self) -> Mapping[int, float]:
+        """Tokens made of brackets → the factor by which A1111's first emphasis changes the weight of all later tokens."""
+        powers = {i: sum(_BRACKETS.get(mark, 0) for mark in token) for token, i in self.vocabulary.items()}
+        return {i: 1.1**power for i, power in powers.items() if power}
 
     def encode(self, text: str) -> list[int]:
         """Ids without start and end, of any number."""
