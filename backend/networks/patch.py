@@ -1,0 +1,228 @@
+"""The only code that writes weights: the patched model is a function of the wanted networks, never of what was applied before."""
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from weakref import WeakMethod
+
+import torch
+from torch import Tensor, nn
+
+from backend.errors import WebUIError
+from backend.job import NetworkRef
+from backend.networks.deltas import Delta, LowRank
+from backend.networks.keys import ModuleIndex, Target
+from backend.networks.network_file import FileIdentity, NetworkFiles
+from backend.networks.report import NetworkReport, Tally
+
+log = logging.getLogger(__name__)
+
+
+class Patchable(Protocol):
+    """What a model has to offer."""
+
+    def named_modules(self) -> Mapping[str, Mapping[str, nn.Module]]:
+        """Component ("unet", "text_encoders.0") → path → module."""
+        ...
+
+    def pristine(self, parameter_name: str, /) -> Tensor:
+        """The weight as loaded. Asked before the weight is first written; never written to: it may be the file itself."""
+        ...
+
+
+class Wanted(NamedTuple):
+    """One network of the prompt."""
+
+    label: str
+    file: FileIdentity
+    te_weight: float
+    unet_weight: float
+    dyn: int | None
+
+    @classmethod
+    def of(cls, network: NetworkRef, path: Path) -> "Wanted":
+        return cls(network.label, FileIdentity.of(path), network.te_weight, network.unet_weight, network.dyn)
+
+    def multiplier(self, target: Target) -> float:
+        """Text encoders' projections count as text encoder (A1111 gives SDXL's the U-Net's weight)."""
+        return self.unet_weight if target.component == "unet" else self.te_weight
+
+
+class Share(NamedTuple):
+    """What one network does to one weight: a function of these four."""
+
+    file: FileIdentity
+    module: str
+    multiplier: float
+    dyn: int | None
+
+
+Chain = tuple[Share, ...]  # all that is done to one weight, in the order of the prompt
+_UNKNOWN: Chain = (Share(FileIdentity(Path(), -1, -1), "", 0.0, None),)  # written in part
+
+
+class Patcher:
+    """Belongs to one model. After become(…) every weight is its pristine value plus the networks' shares, the same bits after any history.
+
+    A weight is written from the pristine one with all shares in float32 and rounded once. Its storage never moves.
+    The caller sees to it that the model is not called meanwhile.
+    """
+
+    def __init__(self, model: Patchable) -> None:
+        self._pristine = WeakMethod(model.pristine)  # weak, so that a table of patchers by model keeps no model alive
+        self._modules = model.named_modules()
+        self._index = ModuleIndex({name: [path for path, module in modules.items() if _weight(module) is not None] for name, modules in self._modules.items()})
+        self._files = NetworkFiles()
+        self._wanted: tuple[Wanted, ...] | None = ()  # what is applied; None after an error that left weights unknown
+        self._chains: dict[Target, Chain] = {}  # of the weights that are not pristine
+        self._reports: tuple[NetworkReport, ...] = ()
+        self.writes = 0  # of weights, restoring included
+
+    @property
+    def reads(self) -> int:
+        """How often a network's file was opened."""
+        return self._files.reads
+
+    @property
+    def key(self) -> Hashable:
+        """What is applied to the text encoders: equal keys, equal encodings."""
+        return frozenset((target, chain) for target, chain in self._chains.items() if target.component != "unet")
+
+    @torch.no_grad()
+    def become(self, networks: Sequence[tuple[NetworkRef, Path]]) -> tuple[NetworkReport, ...]:
+        """Apply exactly these, in this order; those of weight 0 count as absent. The same again writes and reads nothing.
+
+        A file that cannot be used, or in part, is reported. Any other error leaves the model pristine and is raised.
+        """
+        wanted = tuple(Wanted.of(network, path) for network, path in networks if network.te_weight or network.unet_weight)
+        if wanted != self._wanted:
+            try:
+                self._reports = self._apply(wanted)
+                self._wanted = wanted
+            except BaseException:
+                self._give_up()
+                raise
+        return self._reports
+
+    def _apply(self, wanted: tuple[Wanted, ...]) -> tuple[NetworkReport, ...]:
+        plan: dict[Target, list[tuple[Share, Delta]]] = {}
+        reports = tuple(self._plan(network, plan) for network in wanted)
+        for target in self._chains.keys() - plan.keys():
+            self._restore(target)
+        scratch = Scratch()
+        for target, steps in plan.items():
+            chain = tuple(share for share, _ in steps)
+            if self._chains.get(target) != chain:
+                self._chains[target] = _UNKNOWN
+                write_patched(self._weight(target), self._base(target), steps, scratch)
+                self._chains[target] = chain
+                self.writes += 1
+        return reports
+
+    def _plan(self, network: Wanted, plan: dict[Target, list[tuple[Share, Delta]]]) -> NetworkReport:
+        """Adds the network's shares to the plan."""
+        tally = Tally(label=network.label)
+        try:
+            file = self._files.get(network.file)
+        except WebUIError as error:
+            tally.failure = str(error)
+            return _logged(tally.report())
+        for module, delta in file.deltas.items():
+            target = self._index.find(module)
+            if target is None:
+                tally.not_there.append(module)
+            elif delta is None:
+                tally.unknown.append(module)
+            elif not delta.fits(tuple(self._weight(target).shape)):
+                tally.misshapen.append(module)
+            elif module in file.damaged:
+                tally.damaged.append(module)
+            else:
+                tally.applied.append(module)
+                if multiplier := network.multiplier(target):
+                    plan.setdefault(target, []).append((Share(network.file, module, multiplier, network.dyn), delta))
+        return _logged(tally.report())
+
+    def _restore(self, target: Target) -> None:
+        self._chains[target] = _UNKNOWN
+        self._weight(target).copy_(self._base(target))
+        del self._chains[target]
+        self.writes += 1
+
+    def _give_up(self) -> None:
+        """After an error: everything pristine. What cannot be restored, because the checkpoint was overwritten, is tried again next time."""
+        self._wanted, self._reports = None, ()
+        for target in list(self._chains):
+            try:
+                self._restore(target)
+            except WebUIError as error:
+                log.warning("%s was not restored: %s", target.parameter, error)
+        if not self._chains:
+            self._wanted = ()
+
+    def _weight(self, target: Target) -> Tensor:
+        weight = _weight(self._modules[target.component][target.path])
+        assert weight is not None
+        return weight
+
+    def _base(self, target: Target) -> Tensor:
+        pristine = self._pristine()
+        assert pristine is not None, "the model is gone"
+        return pristine(target.parameter)
+
+
+class Scratch:
+    """One float32 buffer that grows to the largest weight and serves them all."""
+
+    def __init__(self) -> None:
+        self._buffer = torch.empty(0)
+
+    def like(self, weight: Tensor) -> Tensor:
+        """(O, I·k·k), on the weight's device."""
+        if self._buffer.device != weight.device or self._buffer.numel() < weight.numel():
+            self._buffer = torch.empty(weight.numel(), dtype=torch.float32, device=weight.device)
+        return self._buffer[: weight.numel()].view(weight.shape[0], -1)
+
+
+def write_patched(weight: Tensor, base: Tensor, steps: Sequence[tuple[Share, Delta]], scratch: Scratch) -> None:
+    """weight = base + Σ multiplier · ΔW, in float32, rounded once. base is only read."""
+    shape, flat_base = tuple(weight.shape), base.reshape(base.shape[0], -1)
+    if weight.device.type == "cuda" and weight.dtype != torch.float32 and weight.is_contiguous() and all(isinstance(delta, LowRank) for _, delta in steps):
+        write_low_rank(weight, flat_base, steps)
+        return
+    if weight.dtype == torch.float32 and weight.is_contiguous():
+        out, source = weight.view(shape[0], -1), flat_base.to(weight.device)
+    else:  # half precision: a processor multiplies it a hundred times slower than float32
+        out = source = scratch.like(weight).copy_(flat_base)
+    for share, delta in steps:
+        delta.add(source, share.multiplier, shape, dyn=share.dyn, out=out)
+        source = out
+    if out.dtype != weight.dtype or not weight.is_contiguous():
+        weight.copy_(out.view(shape))
+
+
+def write_low_rank(weight: Tensor, flat_base: Tensor, steps: Sequence[tuple[Share, Delta]]) -> None:
+    """The same in one product in the weight's own precision, which a GPU accumulates in float32.
+
+    The largest scale stays outside of the factors, so that they don't underflow.
+    """
+    lows = [(share, delta) for share, delta in steps if isinstance(delta, LowRank)]
+    scales = [share.multiplier * delta.scale for share, delta in lows]
+    largest = max(map(abs, scales)) or 1.0
+    factors = [delta.factors(tuple(weight.shape), share.dyn) for share, delta in lows]
+    up = torch.cat([up * (scale / largest) for (up, _), scale in zip(factors, scales, strict=True)], dim=1)
+    down = torch.cat([down for _, down in factors])
+    out = weight.view(weight.shape[0], -1)
+    torch.addmm(flat_base.to(weight.device), up.to(weight), down.to(weight), alpha=largest, out=out)
+
+
+def _weight(module: nn.Module) -> Tensor | None:
+    weight = module._parameters.get("weight")
+    return weight.detach() if weight is not None else None
+
+
+def _logged(report: NetworkReport) -> NetworkReport:
+    if report.errors:
+        log.warning("%s%s", report.describe(), f" Without effect: {', '.join(report.unmatched)}" if report.unmatched else "")
+    return report
