@@ -10,34 +10,21 @@ from pathlib import Path
 from stat import S_ISREG
 from threading import RLock
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from backend.errors import NotFound, WebUIError
 from backend.hashes import SHORT, SHORT_NETWORK, HashCache, Known
 from backend.job import FileRef
+from backend.paths import Paths
 from backend.safetensors_header import read_metadata
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["checkpoint", "vae", "lora", "embedding"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Folders = Path | tuple[Path, ...]
 
 _HASH_AT_THE_END = re.compile(r"\s*\[([0-9a-f]{8,64})\]\s*$")
 _A_HASH = re.compile(rf"[0-9a-f]{{{SHORT}}}|[0-9a-f]{{{SHORT_NETWORK}}}|[0-9a-f]{{64}}")
-
-
-class ModelFolders(Protocol):
-    """Where to look, as Paths has it."""
-
-    @property
-    def checkpoints(self) -> Folders: ...
-    @property
-    def vae(self) -> Folders: ...
-    @property
-    def loras(self) -> Folders: ...
-    @property
-    def embeddings(self) -> Folders: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +62,13 @@ class _Listing:
 
 
 class Catalog:
-    """Thread-safe: readers see either the listing before a refresh or the one after it.
+    """Thread-safe: readers see either the listing before a refresh or the one after it."""
 
-    first: a file per kind that is listed first, wherever it lies (--ckpt, --vae-path).
-    """
-
-    def __init__(self, paths: ModelFolders, hashes: HashCache, *, first: Mapping[Kind, Path] = MappingProxyType({})) -> None:
+    def __init__(self, paths: Paths, hashes: HashCache) -> None:
         self.hashes = hashes
         self.revision = 0  # goes up with each change
         self._paths = paths
-        self._first: Mapping[Kind, Path] = {kind: Path(os.path.abspath(path)) for kind, path in first.items()}
+        self._first: Mapping[Kind, Path | None] = {"checkpoint": paths.checkpoint_file, "vae": paths.vae_file}  # wherever they lie
         self._listings: dict[Kind, _Listing] = {kind: _Listing() for kind in KINDS}
         self._refused: dict[Path, tuple[int, int]] = {}
         self._lock = RLock()
@@ -184,7 +168,7 @@ class Catalog:
         if (first := self._first.get(kind)) is not None:
             yield self._relative_name(kind, first), first
         for source in _SOURCES[kind]:
-            for folder in _folders(source.folders(self._paths)):
+            for folder in source.folders(self._paths):
                 for path in _walk(folder):
                     if source.takes(path.name.lower()):
                         yield path.relative_to(folder).as_posix(), path
@@ -231,7 +215,7 @@ _ORDERS: Mapping[Kind, Callable[[Entry], Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    folders: Callable[[ModelFolders], Folders]
+    folders: Callable[[Paths], tuple[Path, ...]]
     suffixes: tuple[str, ...]
     but_not: tuple[str, ...] = ()
 
@@ -249,13 +233,9 @@ _SOURCES: Mapping[Kind, tuple[_Source, ...]] = {
         _Source(folders=lambda paths: paths.vae, suffixes=(".safetensors", ".ckpt", ".pt")),
     ),
     "lora": (_Source(folders=lambda paths: paths.loras, suffixes=(".safetensors", ".ckpt", ".pt", ".bin")),),
-    "embedding": (_Source(folders=lambda paths: paths.embeddings, suffixes=(".safetensors", ".bin", ".pt", *_PICTURES), but_not=_PREVIEWS),),
+    "embedding": (_Source(folders=lambda paths: (paths.embeddings,), suffixes=(".safetensors", ".bin", ".pt", *_PICTURES), but_not=_PREVIEWS),),
 }
 _ZIP_START = b"PK\x03\x04"
-
-
-def _folders(value: Folders) -> tuple[Path, ...]:
-    return (value,) if isinstance(value, Path) else tuple(value)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -296,17 +276,17 @@ def _checked_metadata(path: Path) -> Mapping[str, str]:
     return {}
 
 
-def kinds_of(paths: ModelFolders, changed: Iterable[Path]) -> set[Kind]:
+def kinds_of(paths: Paths, changed: Iterable[Path]) -> set[Kind]:
     """The kinds whose listing may change with these files."""
     changed = tuple(changed)
     return {kind for kind in KINDS if any(path.is_relative_to(folder) for folder in _all_folders(paths, kind) for path in changed)}
 
 
-def watched_folders(paths: ModelFolders) -> list[Path]:
+def watched_folders(paths: Paths) -> list[Path]:
     """All folders that are there, without those that lie in another one."""
     folders = {folder for kind in KINDS for folder in _all_folders(paths, kind) if folder.is_dir()}
     return sorted(folder for folder in folders if folders.isdisjoint(folder.parents))
 
 
-def _all_folders(paths: ModelFolders, kind: Kind) -> list[Path]:
-    return [folder for source in _SOURCES[kind] for folder in _folders(source.folders(paths))]
+def _all_folders(paths: Paths, kind: Kind) -> list[Path]:
+    return [folder for source in _SOURCES[kind] for folder in source.folders(paths)]

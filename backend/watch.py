@@ -9,7 +9,8 @@ from time import monotonic
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from backend.catalog import Catalog, Kind, ModelFolders, kinds_of, watched_folders
+from backend.catalog import Catalog, Kind, kinds_of, watched_folders
+from backend.paths import Paths
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ RESCAN = 60.0  # seconds between looks at all folders: network drives and linked
 _HARMLESS = frozenset({"opened", "closed_no_write"})  # reading a file makes these, and looking at the folders reads files
 
 
-def watch(catalog: Catalog, paths: ModelFolders, *, rescan: float = RESCAN) -> Callable[[], None]:
+def watch(catalog: Catalog, paths: Paths, *, rescan: float = RESCAN) -> Callable[[], None]:
     """Starts watching; the answer stops it."""
     follower = _Follower(catalog, paths, rescan)
     observer = Observer()
@@ -42,7 +43,7 @@ def watch(catalog: Catalog, paths: ModelFolders, *, rescan: float = RESCAN) -> C
 class _Follower(FileSystemEventHandler):
     """Gathers events in watchdog's thread and refreshes the catalog in its own."""
 
-    def __init__(self, catalog: Catalog, paths: ModelFolders, rescan: float) -> None:
+    def __init__(self, catalog: Catalog, paths: Paths, rescan: float) -> None:
         self._catalog, self._paths, self._rescan = catalog, paths, rescan
         self._news = Condition()
         self._changed: set[Kind] = set()
