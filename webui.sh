@@ -93,24 +93,20 @@ testing= skip= leave= reinstall=
 if [ "${1:-}" = -f ]; then shift; fi # A1111: "let root start it"; root may
 if [ "${1:-}" = test ]; then testing=1; shift; fi
 
-arguments=()
-if [ -z "$testing" ] && [ -n "${COMMANDLINE_ARGS:-}" ]; then
-  while IFS= read -r word; do arguments+=("$word"); done < <(words "$COMMANDLINE_ARGS")
-fi
-arguments+=("$@") # after COMMANDLINE_ARGS: what is typed wins
-
-for word in ${arguments[@]+"${arguments[@]}"}; do
+set -f # no wildcards in COMMANDLINE_ARGS
+for word in "$@" ${COMMANDLINE_ARGS:-}; do
   case $word in
     --skip-install | --skip-prepare-environment) skip=1 ;;
     --reinstall-torch) reinstall=1 ;;
     --exit) leave=1 ;;
   esac
 done
+set +f
 
 choose_python
 if [ -n "$testing" ]; then skip='' reinstall=''; fi
 if [ -z "$skip" ] && { [ -n "$reinstall" ] || need "$stamp" "$requirements"; }; then install_program; fi
-if [ -n "$testing" ]; then run_tests ${arguments[@]+"${arguments[@]}"}; fi
+if [ -n "$testing" ]; then run_tests "$@"; fi
 if [ -n "$leave" ]; then exit 0; fi
-unset COMMANDLINE_ARGS # it is among the arguments now
-exec "$python" app.py ${arguments[@]+"${arguments[@]}"}
+export COMMANDLINE_ARGS=${COMMANDLINE_ARGS:-} # app.py reads it, and then what is typed
+exec "$python" app.py "$@"
