@@ -1,0 +1,70 @@
+"""Where everything lies: A1111's folders and files, below the program's folder or where the flags say."""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.flags import Flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """All absolute."""
+
+    root: Path  # the program
+    data: Path  # what is the person's
+    models: Path
+    checkpoints: tuple[Path, ...]
+    vae: tuple[Path, ...]
+    loras: tuple[Path, ...]
+    embeddings: Path
+    outputs: Path
+    config_file: Path
+    styles_files: tuple[Path, ...]
+    cache: Path
+    extensions: Path
+    checkpoint_file: Path | None = None  # --ckpt: listed first, wherever it lies
+    vae_file: Path | None = None  # --vae-path: for every picture
+
+    @classmethod
+    def from_flags(cls, flags: Flags, root: Path) -> "Paths":
+        """A path on the command line is relative to the folder that the program is started in."""
+        data = _given(flags.data_dir) or root.absolute()
+        models = _given(flags.models_dir) or data / "models"
+        lycoris = _given(flags.lyco_dir_backcompat) or models / "LyCORIS"
+        return cls(
+            root=root.absolute(),
+            data=data,
+            models=models,
+            checkpoints=_folders(models / "Stable-diffusion", flags.ckpt_dir),
+            vae=_folders(models / "VAE", flags.vae_dir),
+            loras=(_given(flags.lora_dir) or models / "Lora", *((lycoris,) if lycoris.is_dir() else ())),
+            embeddings=_given(flags.embeddings_dir) or data / "embeddings",
+            outputs=data / "outputs",
+            config_file=_given(flags.ui_settings_file) or data / "config.json",
+            styles_files=_styles(flags.styles_file) or (data / "styles.csv",),
+            cache=data / "cache",
+            extensions=data / "extensions",
+            checkpoint_file=_given(flags.ckpt),
+            vae_file=_given(flags.vae_path),
+        )
+
+    def ensure(self) -> None:
+        """Make the folders that are not there yet; those named by flags too."""
+        for folder in (self.data, self.models, *self.checkpoints, *self.vae, *self.loras, self.embeddings, self.outputs, self.cache, self.extensions):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def _given(path: str | None) -> Path | None:
+    return Path(path).expanduser().absolute() if path else None
+
+
+def _folders(usual: Path, given: str | None) -> tuple[Path, ...]:
+    """As in A1111 the usual folder counts beside the given one."""
+    other = _given(given)
+    return (usual, other) if other and other != usual else (usual,)
+
+
+def _styles(patterns: tuple[str, ...]) -> tuple[Path, ...]:
+    """Wildcards are expanded, in the order of names; a file that is not there yet is kept."""
+    return tuple(Path(match) for pattern in map(_given, patterns) for match in sorted(glob.glob(str(pattern))) or (str(pattern),))

@@ -1,0 +1,257 @@
+"""SETTINGS: the built-in settings, one line each, by section, with A1111's keys, labels and defaults.
+
+KNOWN_ELSEWHERE holds the rest of A1111's keys with their defaults: they are accepted, kept and given back, so that its clients work, but nothing
+here honours them yet. A key moves up into SETTINGS when something does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Its type is that of its default; a float may be given as an int."""
+
+    key: str
+    default: bool | int | float | str | tuple[str, ...]
+    label: str
+    section: str = ""
+    info: str = ""
+    infotext: str | None = None  # the label that carries it in an infotext
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    soft: bool = False  # maximum is where the slider ends, and no limit
+
+    @property
+    def kind(self) -> type:
+        return type(self.default)
+
+    def allows(self, value: object) -> bool:
+        """Whether a value of the right type is one of the choices, or within the limits."""
+        if self.choices:
+            return value in self.choices
+        if not isinstance(value, int | float):
+            return True
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or self.soft or value <= self.maximum)
+
+
+def _s(key: str, default: bool | int | float | str | tuple[str, ...], label: str, **more: object) -> Setting:
+    return Setting(key=key, default=default, label=label, **more)  # type: ignore[arg-type]
+
+
+_FORMATS = ("png", "jpg", "jpeg", "webp", "avif")
+
+# fmt: off
+_SECTIONS: Mapping[str, tuple[Setting, ...]] = {
+    "Saving images/grids": (
+        _s("samples_save", True, "Always save all generated images"),
+        _s("samples_format", "png", "File format for images", choices=_FORMATS),
+        _s("samples_filename_pattern", "", "Images filename pattern"),
+        _s("save_images_add_number", True, "Add number to filename when saving", info="A file that is there already is never replaced."),
+        _s("grid_save", True, "Always save all generated image grids"),
+        _s("grid_format", "png", "File format for grids", choices=_FORMATS),
+        _s("grid_extended_filename", False, "Add extended info (seed, prompt) to filename when saving grid"),
+        _s("grid_only_if_multiple", True, "Do not save grids consisting of one picture"),
+        _s("grid_prevent_empty_spots", False, "Prevent empty spots in grid (when set to autodetect)"),
+        _s("n_rows", -1, "Grid row count; use -1 for autodetect and 0 for it to be same as batch size", minimum=-1, maximum=16, step=1, soft=True),
+        _s("grid_background_color", "#ffffff", "Background color for image grids"),
+        _s("jpeg_quality", 80, "Quality for saved jpeg and avif images", minimum=1, maximum=100, step=1),
+        _s("webp_lossless", False, "Use lossless compression for webp images"),
+        _s("export_for_4chan", True, "Save copy of large images as JPG", info="of pictures above one of the two limits below"),
+        _s("img_downscale_threshold", 4.0, "File size limit for the above option, MB", minimum=0),
+        _s("target_side_length", 4000, "Width/height limit for the above option, in pixels", minimum=1),
+        _s("img_max_size_mp", 200, "Maximum image size", info="in megapixels", minimum=1),
+        _s("save_incomplete_images", False, "Save incomplete images", info="those that were interrupted or skipped"),
+    ),
+    "Paths for saving": (
+        _s("outdir_samples", "", "Output directory for images; if empty, defaults to three directories below"),
+        _s("outdir_txt2img_samples", "outputs/txt2img-images", "Output directory for txt2img images"),
+        _s("outdir_grids", "", "Output directory for grids; if empty, defaults to two directories below"),
+        _s("outdir_txt2img_grids", "outputs/txt2img-grids", "Output directory for txt2img grids"),
+    ),
+    "Saving to a directory": (
+        _s("save_to_dirs", True, "Save images to a subdirectory"),
+        _s("grid_save_to_dirs", True, "Save grids to a subdirectory"),
+        _s("directories_filename_pattern", "[date]", "Directory name pattern"),
+        _s("directories_max_prompt_words", 8, "Max prompt words for [prompt_words] pattern", minimum=1, maximum=20, step=1, soft=True),
+    ),
+    "Stable Diffusion": (
+        _s("sd_model_checkpoint", "", "Stable Diffusion checkpoint", infotext="Model hash"),
+        _s("sd_checkpoints_limit", 1, "Maximum number of checkpoints loaded at the same time", minimum=1, maximum=10, step=1, soft=True),
+        _s("enable_quantization", False, "Enable quantization in K samplers for sharper and cleaner results. This may change existing seeds"),
+        _s("emphasis", "Original", "Emphasis mode", infotext="Emphasis", choices=("None", "Ignore", "Original", "No norm", "Compel"),
+           info="what (more:1.1) and (less:0.9) in a prompt do; Compel has a syntax of its own"),
+        _s("comma_padding_backtrack", 20, "Prompt word wrap length limit", minimum=0, maximum=74, step=1,
+           info="in tokens; what follows the last comma moves as a whole into the next chunk of 75, if it is no longer than this"),
+        _s("sdxl_clip_l_skip", False, "Clip skip SDXL"),
+        _s("CLIP_stop_at_last_layers", 1, "Clip skip", infotext="Clip skip", minimum=1, maximum=12, step=1,
+           info="1 uses all layers of the text encoder, 2 leaves out the last"),
+        _s("upcast_attn", False, "Upcast cross attention layer to float32"),
+        _s("randn_source", "GPU", "Random number generator source.", infotext="RNG", choices=("GPU", "CPU", "NV"),
+           info="CPU and NV give the same picture on every machine; NV is what an NVIDIA card draws"),
+        _s("tiling", False, "Tiling", infotext="Tiling", info="pictures whose edges meet"),
+        _s("enable_prompt_comments", True, "Enable comments", info="text from a # to the end of its line does not count"),
+    ),
+    "Stable Diffusion XL": (
+        _s("sdxl_crop_top", 0, "crop top coordinate", minimum=0),
+        _s("sdxl_crop_left", 0, "crop left coordinate", minimum=0),
+        _s("sdxl_refiner_low_aesthetic_score", 2.5, "SDXL low aesthetic score", info="what a refiner model is told beside the negative prompt"),
+        _s("sdxl_refiner_high_aesthetic_score", 6.0, "SDXL high aesthetic score", info="what a refiner model is told beside the prompt"),
+    ),
+    "VAE": (
+        _s("sd_vae", "Automatic", "SD VAE", infotext="VAE",
+           info="Automatic: the file that is named like the checkpoint, else the checkpoint's own; None: always the checkpoint's own"),
+        _s("auto_vae_precision", True, "Automatically revert VAE to 32-bit floats",
+           info="when the VAE fails in half precision"),
+        _s("vae_tiling", False, "Decode in tiles", info="less memory for big pictures; A1111 has no such setting"),
+    ),
+    "Optimizations": (
+        _s("s_min_uncond", 0.0, "Negative Guidance minimum sigma", infotext="NGMS", minimum=0, maximum=15.0, step=0.01, soft=True,
+           info="below this sigma every other step goes without the negative prompt: faster; 0 = off"),
+        _s("s_min_uncond_all", False, "Negative Guidance minimum sigma all steps", infotext="NGMS all steps",
+           info="every step instead of every other"),
+        _s("token_merging_ratio", 0.0, "Token merging ratio", infotext="Token merging ratio", minimum=0, maximum=0.9, step=0.1,
+           info="faster and less exact; 0 = off"),
+        _s("pad_cond_uncond", False, "Pad prompt/negative prompt", infotext="Pad conds",
+           info="faster where one of them is longer than the other; changes pictures"),
+        _s("pad_cond_uncond_v0", False, "Pad prompt/negative prompt (v0)", infotext="Pad conds v0",
+           info="another way to do the same, which goes before it; changes pictures"),
+        _s("batch_cond_uncond", True, "Batch cond/uncond", info="faster, and takes more memory"),
+        _s("unet_dtype_cpu", "Automatic", "U-Net precision on the CPU", choices=("Automatic", "float32", "bfloat16"),
+           info="Automatic = bfloat16 where the processor computes it natively; A1111 has no such setting"),
+    ),
+    "Compatibility": (
+        _s("use_old_emphasis_implementation", False, "Use old emphasis implementation. Can be useful to reproduce old seeds."),
+        _s("use_old_karras_scheduler_sigmas", False, "Use old karras scheduler sigmas (0.1 to 10)."),
+        _s("no_dpmpp_sde_batch_determinism", False, "Do not make DPM++ SDE deterministic across different batch sizes."),
+        _s("use_old_scheduling", False, "Use old prompt editing timelines.", infotext="Old prompt editing timelines"),
+        _s("use_downcasted_alpha_bar", False, "Downcast model alphas_cumprod to fp16 before sampling. For reproducing old seeds.",
+           infotext="Downcast alphas_cumprod"),
+    ),
+    "Extra Networks": (
+        _s("extra_networks_default_multiplier", 1.0, "Default multiplier for extra networks", minimum=0.0, maximum=2.0, step=0.01, soft=True),
+        _s("textual_inversion_add_hashes_to_infotext", True, "Add Textual Inversion hashes to infotext"),
+        _s("sd_lora", "None", "Add network to prompt"),
+        _s("lora_add_hashes_to_infotext", True, "Add Lora hashes to infotext"),
+    ),
+    "Gallery": (_s("return_grid", True, "Show grid in gallery"),),
+    "Infotext": (
+        _s("enable_pnginfo", True, "Write infotext to metadata of the generated image"),
+        _s("save_txt", False, "Create a text file with infotext next to every generated image"),
+        _s("add_model_name_to_info", True, "Add model name to infotext"),
+        _s("add_model_hash_to_info", True, "Add model hash to infotext"),
+        _s("add_vae_name_to_info", True, "Add VAE name to infotext"),
+        _s("add_vae_hash_to_info", True, "Add VAE hash to infotext"),
+        _s("add_version_to_infotext", True, "Add program version to infotext"),
+        _s("disable_weights_auto_swap", True, "Disregard checkpoint information from pasted infotext", info="the checkpoint stays as it is"),
+        _s("infotext_skip_pasting", (), "Disregard fields from pasted infotext"),
+    ),
+    "Live previews": (
+        _s("live_previews_enable", True, "Show live previews of the created image"),
+        _s("live_previews_image_format", "png", "Live preview file format", choices=("jpeg", "png", "webp")),
+        _s("show_progress_every_n_steps", 10, "Live preview display period", minimum=-1, maximum=32, step=1, soft=True,
+           info="in steps; -1 = none"),
+        _s("show_progress_type", "Approx NN", "Live preview method", choices=("Full", "Approx NN", "Approx cheap", "TAESD"),
+           info="Full is slow and exact; the others are one here, quick and rough"),
+        _s("live_preview_refresh_period", 1000, "Progressbar and preview update period", info="in milliseconds", minimum=1),
+    ),
+    "Sampler parameters": (
+        _s("eta_ddim", 0.0, "Eta for DDIM", infotext="Eta DDIM", minimum=0, maximum=1.0, step=0.01, soft=True, info="amount of fresh noise in each step"),
+        _s("eta_ancestral", 1.0, "Eta for k-diffusion samplers", infotext="Eta", minimum=0, maximum=1.0, step=0.01, soft=True,
+           info="amount of fresh noise in each step of ancestral and SDE samplers"),
+        _s("ddim_discretize", "uniform", "img2img DDIM discretize", choices=("uniform", "quad")),
+        _s("s_churn", 0.0, "sigma churn", infotext="Sigma churn", minimum=0, maximum=100.0, step=0.01, soft=True,
+           info="noise added in each step of Euler, Heun and DPM2"),
+        _s("s_tmin", 0.0, "sigma tmin", infotext="Sigma tmin", minimum=0, maximum=10.0, step=0.01, soft=True,
+           info="no churn below this sigma"),
+        _s("s_tmax", 0.0, "sigma tmax", infotext="Sigma tmax", minimum=0, maximum=999.0, step=0.01, soft=True,
+           info="no churn above this sigma; 0 = no limit"),
+        _s("s_noise", 1.0, "sigma noise", infotext="Sigma noise", minimum=0, maximum=1.1, step=0.001, soft=True,
+           info="strength of the added noise"),
+        _s("sigma_min", 0.0, "sigma min", infotext="Schedule min sigma", minimum=0, info="smallest noise level of the schedule; 0 = the model's"),
+        _s("sigma_max", 0.0, "sigma max", infotext="Schedule max sigma", minimum=0, info="largest noise level of the schedule; 0 = the model's"),
+        _s("rho", 0.0, "rho", infotext="Schedule rho", minimum=0,
+           info="curve of Karras and Polyexponential; 0 = 7 and 1"),
+        _s("eta_noise_seed_delta", 0, "Eta noise seed delta", infotext="ENSD", info="ENSD: added to the seed of the noise in each step"),
+        _s("always_discard_next_to_last_sigma", False, "Always discard next-to-last sigma", infotext="Discard penultimate sigma"),
+        _s("sgm_noise_multiplier", False, "SGM noise multiplier", infotext="SGM noise multiplier", info="the first noise as in Stability's own code"),
+        _s("uni_pc_variant", "bh1", "UniPC variant", infotext="UniPC variant", choices=("bh1", "bh2", "vary_coeff")),
+        _s("uni_pc_skip_type", "time_uniform", "UniPC skip type", infotext="UniPC skip type", choices=("time_uniform", "time_quadratic", "logSNR")),
+        _s("uni_pc_order", 3, "UniPC order", infotext="UniPC order", minimum=1, maximum=50, step=1, info="less than the number of steps"),
+        _s("uni_pc_lower_order_final", True, "UniPC lower order final", infotext="UniPC lower order final"),
+        _s("sd_noise_schedule", "Default", "Noise schedule for sampling", infotext="Noise Schedule", choices=("Default", "Zero Terminal SNR"),
+           info="for models that were trained so and do not say so"),
+        _s("skip_early_cond", 0.0, "Ignore negative prompt during early sampling", infotext="Skip Early CFG", minimum=0, maximum=1.0, step=0.01,
+           info="part of the steps, at the start, without guidance: 0 = none, 1 = all"),
+        _s("beta_dist_alpha", 0.6, "Beta scheduler - alpha", infotext="Beta schedule alpha", minimum=0.01, maximum=1.0, step=0.01, soft=True),
+        _s("beta_dist_beta", 0.6, "Beta scheduler - beta", infotext="Beta schedule beta", minimum=0.01, maximum=1.0, step=0.01, soft=True),
+    ),
+}
+# fmt: on
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {setting.key: replace(setting, section=section) for section, settings in _SECTIONS.items() for setting in settings}
+)
+
+# fmt: off
+KNOWN_ELSEWHERE: Mapping[str, object] = {
+    "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "grid_text_active_color": "#000000",
+    "grid_text_inactive_color": "#999999", "save_images_before_face_restoration": False, "save_images_before_highres_fix": False,
+    "save_images_before_color_correction": False, "save_mask": False, "save_mask_composite": False, "use_original_name_batch": True,
+    "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True, "save_init_img": False, "temp_dir": "",
+    "clean_temp_dir_at_start": False, "notification_audio": True, "notification_volume": 100, "outdir_img2img_samples": "outputs/img2img-images",
+    "outdir_extras_samples": "outputs/extras-images", "outdir_img2img_grids": "outputs/img2img-grids", "outdir_save": "log/images",
+    "outdir_init_images": "outputs/init-images", "use_save_to_dirs_for_ui": False, "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8,
+    "realesrgan_enabled_models": ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"), "dat_enabled_models": ("DAT x2", "DAT x3", "DAT x4"), "DAT_tile": 192,
+    "DAT_tile_overlap": 8, "upscaler_for_img2img": None, "set_scale_by_when_changing_upscaler": False, "face_restoration": False,
+    "face_restoration_model": "CodeFormer", "code_former_weight": 0.5, "face_restoration_unload": False, "auto_launch_browser": "Local",
+    "enable_console_prompts": False, "show_warnings": False, "show_gradio_deprecation_warnings": True, "memmon_poll_rate": 8, "samples_log_stdout": False,
+    "multiple_tqdm": True, "enable_upscale_progressbar": True, "print_hypernet_extra": False, "list_hidden_files": True,
+    "disable_mmap_load_safetensors": False, "hide_ldm_prints": True, "dump_stacks_on_signal": False, "profiling_explanation": "", "profiling_enable": False,
+    "profiling_activities": ("CPU",), "profiling_record_shapes": True, "profiling_profile_memory": True, "profiling_with_stack": True,
+    "profiling_filename": "trace.json", "api_enable_requests": True, "api_forbid_local_requests": True, "api_useragent": "",
+    "unload_models_when_training": False, "pin_memory": False, "save_optimizer_state": False, "save_training_settings_to_txt": True,
+    "dataset_filename_word_regex": "", "dataset_filename_join_string": " ", "training_image_repeats_per_epoch": 1, "training_write_csv_every": 500,
+    "training_xattention_optimizations": False, "training_enable_tensorboard": False, "training_tensorboard_save_images": False,
+    "training_tensorboard_flush_every": 120, "sd_checkpoints_keep_in_cpu": True, "sd_checkpoint_cache": 0, "sd_unet": "Automatic", "enable_batch_seeds": True,
+    "hires_fix_refiner_pass": "second pass", "sd3_enable_t5": False, "sd_vae_explanation": "", "sd_vae_checkpoint_cache": 0,
+    "sd_vae_overrides_per_model_preferences": True, "auto_vae_precision_bfloat16": False, "sd_vae_encode_method": "Full", "sd_vae_decode_method": "Full",
+    "inpainting_mask_weight": 1.0, "initial_noise_multiplier": 1.0, "img2img_extra_noise": 0.0, "img2img_color_correction": False, "img2img_fix_steps": False,
+    "img2img_background_color": "#ffffff", "img2img_editor_height": 720, "img2img_sketch_default_brush_color": "#ffffff",
+    "img2img_inpaint_mask_brush_color": "#ffffff", "img2img_inpaint_sketch_default_brush_color": "#ffffff", "return_mask": False,
+    "return_mask_composite": False, "img2img_batch_show_results_limit": 32, "overlay_inpaint": True, "cross_attention_optimization": "Automatic",
+    "token_merging_ratio_img2img": 0.0, "token_merging_ratio_hr": 0.0, "persistent_cond_cache": True, "fp8_storage": "Disable", "cache_fp16_weight": False,
+    "auto_backcompat": True, "use_old_hires_fix_width_height": False, "hires_fix_use_firstpass_conds": False, "refiner_switch_by_sample_steps": False,
+    "interrogate_keep_models_in_memory": False, "interrogate_return_ranks": False, "interrogate_clip_num_beams": 1, "interrogate_clip_min_length": 24,
+    "interrogate_clip_max_length": 48, "interrogate_clip_dict_limit": 1500, "interrogate_clip_skip_categories": (),
+    "interrogate_deepbooru_score_threshold": 0.5, "deepbooru_sort_alpha": True, "deepbooru_use_spaces": True, "deepbooru_escape": True,
+    "deepbooru_filter_tags": "", "extra_networks_show_hidden_directories": True, "extra_networks_dir_button_function": False,
+    "extra_networks_hidden_models": "When searched", "extra_networks_card_width": 0, "extra_networks_card_height": 0, "extra_networks_card_text_scale": 1.0,
+    "extra_networks_card_show_desc": True, "extra_networks_card_description_is_html": False, "extra_networks_card_order_field": "Path",
+    "extra_networks_card_order": "Ascending", "extra_networks_tree_view_style": "Dirs", "extra_networks_tree_view_default_enabled": True,
+    "extra_networks_tree_view_default_width": 180, "extra_networks_add_text_separator": " ", "ui_extra_networks_tab_reorder": "",
+    "textual_inversion_print_at_load": False, "sd_hypernetwork": "None", "keyedit_precision_attention": 0.1, "keyedit_precision_extra": 0.05,
+    "keyedit_delimiters": ".,\\/!?%^*;:{}=`~() ", "keyedit_delimiters_whitespace": ("Tab", "Carriage Return", "Line Feed"), "keyedit_move": True,
+    "disable_token_counters": False, "include_styles_into_token_counters": True, "do_not_show_images": False, "js_modal_lightbox": True,
+    "js_modal_lightbox_initially_zoomed": True, "js_modal_lightbox_gamepad": False, "js_modal_lightbox_gamepad_repeat": 250,
+    "sd_webui_modal_lightbox_icon_opacity": 1, "sd_webui_modal_lightbox_toolbar_opacity": 0.9, "gallery_height": "", "open_dir_button_choice": "Subdirectory",
+    "compact_prompt_box": False, "samplers_in_dropdown": True, "dimensions_and_batch_together": True, "sd_checkpoint_dropdown_use_short": False,
+    "hires_fix_show_sampler": False, "hires_fix_show_prompts": False, "txt2img_settings_accordion": False, "img2img_settings_accordion": False,
+    "interrupt_after_current": True, "localization": "None", "quicksettings_list": ("sd_model_checkpoint",), "ui_tab_order": (), "hidden_tabs": (),
+    "ui_reorder_list": (), "gradio_theme": "Default", "gradio_themes_cache": True, "show_progress_in_title": True, "send_seed": True, "send_size": True,
+    "enable_reloading_ui_scripts": False, "infotext_explanation": "", "add_user_name_to_info": False, "infotext_styles": "Apply if any",
+    "show_progressbar": True, "show_progress_grid": True, "live_preview_allow_lowvram_full": False, "live_preview_content": "Prompt",
+    "live_preview_fast_interrupt": False, "js_live_preview_in_modal_lightbox": False, "prevent_screen_sleep_during_generation": True, "hide_samplers": (),
+    "postprocessing_enable_in_main_ui": (), "postprocessing_disable_in_extras": (), "postprocessing_operation_order": (), "upscaling_max_images_in_cache": 5,
+    "postprocessing_existing_caption_action": "Ignore", "disabled_extensions": (), "disable_all_extensions": "none", "restore_config_state_file": "",
+    "sd_checkpoint_hash": "", "lora_preferred_name": "Alias from file", "lora_bundled_ti_to_infotext": True, "lora_show_all": False,
+    "lora_hide_unknown_for_versions": (), "lora_in_memory_limit": 0, "lora_not_found_warning_console": False, "lora_not_found_gradio_warning": False,
+    "lora_functional": False, "canvas_hotkey_zoom": "Alt", "canvas_hotkey_adjust": "Ctrl", "canvas_hotkey_shrink_brush": "Q", "canvas_hotkey_grow_brush": "W",
+    "canvas_hotkey_move": "F", "canvas_hotkey_fullscreen": "S", "canvas_hotkey_reset": "R", "canvas_hotkey_overlap": "O", "canvas_show_tooltip": True,
+    "canvas_auto_expand": True, "canvas_blur_prompt": False, "canvas_disabled_functions": ("Overlap",), "settings_in_ui": "", "extra_options_txt2img": (),
+    "extra_options_img2img": (), "extra_options_cols": 1, "extra_options_accordion": False,
+}
+# fmt: on
