@@ -149,13 +149,14 @@ class _Words:
 
 def _provider(encoder: Module, recipe: Recipe, words: _Words) -> Any:
     """compel's weighting, with our way of running the text encoder under it; long prompts go on in further chunks."""
-    from compel.embeddings_provider import EmbeddingsProvider  # slow to import, and only wanted in this mode
+    from compel.embeddings_provider import EmbeddingsProvider, SplitLongTextMode  # slow to import, and only wanted in this mode
 
     class Provider(EmbeddingsProvider):
         def _encode_token_ids_to_embeddings(self, token_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
             return words.run(encoder, recipe, token_ids[0].tolist(), attention_mask)[0]
 
-    return Provider(tokenizer=words, text_encoder=_Placed(words.device), truncate=False)  # pyright: ignore[reportArgumentType]  # both are duck-typed
+    split = SplitLongTextMode.SENTENCES  # Compel's own default
+    return Provider(tokenizer=words, text_encoder=_Placed(words.device), truncate=False, split_long_text_mode=split)  # pyright: ignore[reportArgumentType]  # both are duck-typed
 
 
 class _Placed:

@@ -1,7 +1,7 @@
 """What the U-Net is told at each call, batched: AND parts, prompt editing, SDXL's vectors; encoded prompts are kept."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -47,8 +47,8 @@ class EncodedPrompt:
 class Conditioning:
     """The prompts of a batch, or its negative prompts."""
 
-    def __init__(self, images: Sequence[Sequence[EncodedPrompt]], empty: Tensor | None = None) -> None:
-        self.empty = empty  # (1, 77, width): the empty prompt, where the job pads with it
+    def __init__(self, images: Sequence[Sequence[EncodedPrompt]], empty: Callable[[], Tensor]) -> None:
+        self._empty = empty
         self._prompts = [prompt for prompts in images for prompt in prompts]
         self._parts = _numbered(images)
         self._steps: dict[tuple[int, ...], StepCond] = {}
@@ -59,6 +59,11 @@ class Conditioning:
         if rows not in self._steps:
             self._steps[rows] = self._step(rows)
         return self._steps[rows]
+
+    @property
+    def empty(self) -> Tensor:
+        """(1, 77, width): the empty prompt, to pad with; encoded when it is first asked for."""
+        return self._empty()
 
     def _step(self, rows: Sequence[int]) -> StepCond:
         cross = [prompt.cross[row] for prompt, row in zip(self._prompts, rows, strict=True)]
@@ -125,10 +130,9 @@ def encode_prompts(model: TextModel, job: GenerateJob, *, total_calls: int, embe
     prompts = _Prompts(model, job, total_calls, embeddings, cache, networks_key)
     uncond = [[prompts.encode(text, 1.0, negative=True)] for text in job.negative_prompts]  # first, as the order of used embeddings tells
     cond = [[prompts.encode(text, weight) for text, weight in split_and(prompt)] for prompt in job.prompts]
-    empty = prompts.encode("", 1.0).cross if job.sampling.pad_cond_uncond else None
     return Encoded(
-        cond=Conditioning(cond, empty),
-        uncond=Conditioning(uncond, empty),
+        cond=Conditioning(cond, prompts.empty),
+        uncond=Conditioning(uncond, prompts.empty),
         used_embeddings=tuple(prompts.used),
         comments=tuple(dict.fromkeys(prompts.comments)),
         extra=prompts.extra(),
@@ -157,6 +161,9 @@ class _Prompts:
             self._done[text, negative] = self._encoded(text, negative)
         prompt = self._done[text, negative]
         return EncodedPrompt(prompt.schedule, prompt.rows, prompt.cross, prompt.vector, weight)
+
+    def empty(self) -> Tensor:
+        return self.encode("", 1.0).cross
 
     def extra(self) -> dict[str, str]:
         """As A1111 writes them."""

@@ -65,9 +65,7 @@ def _unmasked(block: Bytes) -> Bytes:
 
 
 def mask(size: int) -> Bytes:
-    """The four-bit pattern over the hidden bits: the linear congruential generator of Numerical Recipes from 0, modulo 255."""
-    values, state = np.empty(size, np.uint8), 0
-    for i in range(size):
-        state = (1664525 * state + 1013904223) % 2**32
-        values[i] = state % 255 & 0x0F
-    return values
+    """The four-bit pattern over the hidden bits: the linear congruential generator of Numerical Recipes, from 0, modulo 255."""
+    powers = np.cumprod(np.r_[1, np.full(size - 1, 1664525)].astype(np.uint32), dtype=np.uint32)  # of the multiplier, modulo 2³²
+    states = np.cumsum(powers, dtype=np.uint32) * np.uint32(1013904223)
+    return (states % 255).astype(np.uint8) & 0x0F

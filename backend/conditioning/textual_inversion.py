@@ -171,7 +171,7 @@ def _read_pickle(path: Path) -> dict:
     return data
 
 
-_PICTURES = (".png", ".webp")
+_PICTURES = (".png", ".webp", ".jxl", ".avif")
 _READERS: Mapping[str, Callable[[Path], dict | None]] = {
     ".pt": _read_pickle,
     ".bin": _read_pickle,
