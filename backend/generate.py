@@ -1,0 +1,191 @@
+"""One GenerateJob → pictures: the whole walk, and the engine that holds what lives from job to job."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import psutil
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backend.catalog import Catalog
+from backend.checkpoints.memory import Models
+from backend.checkpoints.model import Model
+from backend.checkpoints.placement import Placement
+from backend.conditioning.conditioning import Encoded, PromptCache, encode_prompts
+from backend.conditioning.text_encoder import width
+from backend.conditioning.textual_inversion import EmbeddingStore
+from backend.errors import Interrupted
+from backend.flags import Flags
+from backend.hashes import HashCache
+from backend.job import GeneratedImage, GenerateJob, NetworkRef
+from backend.networks.patch import Patcher
+from backend.paths import Paths
+from backend.progress import CancelToken, Event, Preview, Status, Step
+from backend.sampling.noise import ImageNoise
+from backend.sampling.preview import approximate
+from backend.sampling.samplers import calls_total, sample
+
+OnEvent = Callable[[Event], None]
+
+
+class Engine:
+    """Loaded models, their patchers, textual inversions and encoded prompts; draws one job at a time."""
+
+    def __init__(self, models: Models, catalog: Catalog) -> None:
+        self._models = models
+        self._catalog = catalog
+        self._patchers: WeakKeyDictionary[Model, Patcher] = WeakKeyDictionary()
+        self._embeddings = EmbeddingStore()
+        self._prompts = PromptCache()
+        self._text_width = 0  # of the latest model: tells which embeddings fit
+
+    @classmethod
+    def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":
+        return cls(Models(Placement.choose(flags)), Catalog(paths, HashCache(paths.cache / "hashes.db")))
+
+    @torch.inference_mode()
+    def generate(self, job: GenerateJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+        """Draw one batch. After a cancel the pictures come as far as they got, marked complete=False; Interrupted if there is nothing yet."""
+        checkpoint = self._catalog.resolve("checkpoint", job.model.checkpoint).path
+        vae = self._catalog.resolve("vae", job.model.vae).path if job.model.vae else None
+        networks = self._network_files(job.networks)
+        with self._models.loaded(checkpoint, vae, job.model, lambda name: on_event(Status(text=f"Loading {name} …"))) as model:
+            patcher = self._patcher(model)
+            reports = patcher.become(networks)
+            encoded = self._encode(model, job, patcher)
+            latent, complete = _draw(model, job, encoded, on_event, cancel)
+            images = [to_image(_decode(model, one)) for one in latent]
+        comments = (*encoded.comments, *(report.describe() for report in reports))
+        return tuple(
+            GeneratedImage(image=image, index=index, extra=encoded.extra, comments=comments, complete=complete) for index, image in enumerate(images)
+        )
+
+    def memory(self) -> dict[str, object]:
+        """As A1111's /sdapi/v1/memory, in bytes."""
+        return {"ram": _ram(), "cuda": _cuda()}
+
+    def embeddings(self) -> dict[str, dict[str, dict[str, object]]]:
+        """Textual inversions that fit the loaded checkpoint, and the others, as A1111's /sdapi/v1/embeddings."""
+        self._read_embeddings()
+        return self._embeddings.listing(self._text_width)
+
+    def _encode(self, model: Model, job: GenerateJob, patcher: Patcher) -> Encoded:
+        self._read_embeddings()
+        self._text_width = sum(width(encoder) for encoder in model.text_encoders)
+        return encode_prompts(
+            model, job, total_calls=calls_total(job.sampling), embeddings=self._embeddings, cache=self._prompts, networks_key=patcher.key
+        )
+
+    def _patcher(self, model: Model) -> Patcher:
+        if model not in self._patchers:
+            self._patchers[model] = Patcher(model)
+        return self._patchers[model]
+
+    def _network_files(self, networks: Sequence[NetworkRef]) -> list[tuple[NetworkRef, Path]]:
+        return [(network, self._catalog.resolve("lora", network.file).path) for network in networks]
+
+    def _read_embeddings(self) -> None:
+        self._catalog.refresh("embedding")  # a scan of one folder; files that did not change are not read again
+        self._embeddings.load(self._catalog.entries("embedding"))
+
+
+def _draw(model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, cancel: CancelToken) -> tuple[Tensor, bool]:
+    """The finished latent (B, 4, h, w) and True; after a cancel the latest denoised one and False."""
+
+    def on_step(step: int, steps: int, denoised: Tensor) -> None:
+        on_event(Step(step=step, steps=steps))
+        if job.preview.every_steps and step % job.preview.every_steps == 0 and step < steps:
+            on_event(Preview(image=preview(model, denoised, job.preview.method)))
+
+    noise = ImageNoise(
+        (model.architecture.latent_channels, job.height // 8, job.width // 8),
+        job.seeds,
+        job.subseeds,
+        job.subseed_strength,
+        job.seed_resize_from,
+        job.sampling.noise_source,
+        job.sampling.ensd,
+        model.placement.device,
+    )
+    try:
+        latent = sample(
+            model,
+            encoded.cond,
+            encoded.uncond,
+            noise,
+            job.sampling,
+            job.seeds,
+            on_step=on_step,
+            cancel=lambda: cancel.cancelled,
+            inpaint_cond=_grey(model, job) if model.architecture.inpaint else None,
+        )
+    except Interrupted as stop:
+        if stop.denoised is None:
+            raise
+        return stop.denoised, False
+    return latent, True
+
+
+def _grey(model: Model, job: GenerateJob) -> Tensor:
+    """What an inpainting model is told where there is no picture: everything masked, middle grey beneath. (B, 5, h, w)"""
+    pixels = torch.zeros(1, 3, job.height, job.width)
+    latent = model.encode(pixels)
+    return torch.cat([torch.ones_like(latent[:, :1]), latent], dim=1).expand(job.batch_size, -1, -1, -1)
+
+
+def _decode(model: Model, latent: Tensor) -> Tensor:
+    """(4, h, w) → (3, H, W). One picture at a time, as in A1111: the peak of memory is one picture's."""
+    return model.decode(latent[None])[0]
+
+
+def preview(model: Model, latent: Tensor, method: str) -> Image.Image:
+    """The batch side by side. method: "Full" = the VAE, anything else = a mix of the latent's channels, an eighth of the size."""
+    if method == "Full":
+        return _side_by_side([to_image(_decode(model, one)) for one in latent])
+    colors = approximate(latent, model.architecture.family)  # (B, 3, h, w)
+    return _side_by_side([Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()) for one in colors])
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """(3, H, W) in −1…1 → 8 bits, cut off and not rounded, as in A1111."""
+    levels = (((pixels + 1) / 2).clamp(0, 1) * 255).to("cpu", torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+
+
+def _side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    width, height = images[0].size
+    row = Image.new("RGB", (width * len(images), height))
+    for i, image in enumerate(images):
+        row.paste(image, (i * width, 0))
+    return row
+
+
+def _ram() -> dict[str, float]:
+    """A1111's arithmetic: what this process uses, and the total reckoned from its share."""
+    process = psutil.Process()
+    used = process.memory_info().rss
+    total = 100 * used / process.memory_percent()
+    return {"free": total - used, "used": used, "total": total}
+
+
+def _cuda() -> dict[str, object]:
+    if not torch.cuda.is_available():
+        return {"error": "unavailable"}
+    free, total = torch.cuda.mem_get_info()
+    stats = torch.cuda.memory_stats()
+    parts = {name: {"current": stats[f"{key}.all.current"], "peak": stats[f"{key}.all.peak"]} for name, key in CUDA_PARTS}
+    return {
+        "system": {"free": free, "used": total - free, "total": total},
+        **parts,
+        "events": {"retries": stats["num_alloc_retries"], "oom": stats["num_ooms"]},
+    }
+
+
+CUDA_PARTS = (
+    ("active", "active_bytes"),
+    ("allocated", "allocated_bytes"),
+    ("reserved", "reserved_bytes"),
+    ("inactive", "inactive_split_bytes"),
+)  # A1111's name, torch's
