@@ -25,13 +25,13 @@ def draw(pipeline: StableDiffusionPipeline) -> np.ndarray:
 
 def pipeline_of(checkpoint: Path) -> StableDiffusionPipeline:
     unet, vae, encoder = from_compvis(checkpoint)
-    tokenizer = CLIPTokenizer.from_pretrained(str(_tokenizer_folder(Path(tempfile.mkdtemp()))))
+    tokenizer = CLIPTokenizer.from_pretrained(str(tokenizer_folder(Path(tempfile.mkdtemp()))))
     scheduler = DDIMScheduler(**SCHEDULE, clip_sample=False, set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction")
     nothing = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     return StableDiffusionPipeline(vae=vae, text_encoder=encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler, **nothing)
 
 
-def _tokenizer_folder(folder: Path) -> Path:
+def tokenizer_folder(folder: Path) -> Path:
     for name in ("vocab.json", "merges.txt"):
         (folder / name).write_bytes((CLIP / name).read_bytes())
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 77, "tokenizer_class": "CLIPTokenizer", **SPECIAL}))
