@@ -1,6 +1,9 @@
 """The page as a whole: `build` makes it, `mount` puts it at / of the app."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import gradio as gr
 from fastapi import FastAPI
@@ -12,11 +15,21 @@ from ui.theme import theme
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("page.js", "progress.js", "bar.js", "gallery.js", "suggestions.js", "keys.js")  # page.js makes `webui`, the others fill it
 STYLES = ("layout.css", "controls.css", "gallery.css")
+Made = TypeVar("Made")
 AN_HOUR, A_DAY = 3600, 86400
 
 
 def build(service: GenerationService) -> gr.Blocks:
     """Only looks at the service; nothing in it belongs to one visitor. GRADIO_ANALYTICS_ENABLED must be "False" before gradio is imported."""
+    return _in_a_loop(lambda: _build(service))
+
+
+def mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
+    """After every other route: what is mounted at / takes all that is left."""
+    return _in_a_loop(lambda: _mount(app, blocks))
+
+
+def _build(service: GenerationService) -> gr.Blocks:
     with gr.Blocks(title="Stable Diffusion", analytics_enabled=False, fill_width=True, delete_cache=(AN_HOUR, A_DAY)) as blocks:
         settings = quicksettings.build(service)
         with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
@@ -24,8 +37,7 @@ def build(service: GenerationService) -> gr.Blocks:
     return blocks
 
 
-def mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
-    """After every other route: what is mounted at / takes all that is left."""
+def _mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
     _calm_queue(blocks)
     return gr.mount_gradio_app(
         app,
@@ -43,13 +55,26 @@ def mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
 
 def head() -> str:
     """Styles and scripts inline: Gradio does not wait for linked ones before it runs `js_on_load`."""
-    styles = [f"<style>\n{_read(name)}</style>" for name in STYLES]
+    styles = [f"<style>\n{_read(name)}/*# sourceURL=ui/static/{name} */\n</style>" for name in STYLES]
     scripts = [f"<script>\n{_read(name)}//# sourceURL=ui/static/{name}\n</script>" for name in SCRIPTS]
     return "\n".join(styles + scripts)
 
 
 def _read(name: str) -> str:
     return (STATIC / name).read_text("utf-8")
+
+
+def _in_a_loop(make: Callable[[], Made]) -> Made:
+    """Where no event loop runs, Gradio opens some and never closes them."""
+
+    async def call() -> Made:
+        return make()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(call())
+    return make()
 
 
 def _calm_queue(blocks: gr.Blocks) -> None:

@@ -7,6 +7,7 @@ import gradio as gr
 
 from backend.sampling.names import SAMPLERS, SCHEDULERS
 from ui import bind
+from ui.events import QUICK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +44,9 @@ def _size_and_batch(tab: str) -> dict[str, gr.components.Component]:
         with gr.Column(elem_id=f"{tab}_column_batch", min_width=0, scale=4):
             count = _slider(tab, "n_iter", 1, 100, 1, elem_id=f"{tab}_batch_count")
             batch = _slider(tab, "batch_size", 1, 8, 1)
-    swap.click(None, [width, height], [width, height], js="(width, height) => { webui.size.touch(); return [height, width]; }", queue=False, show_progress="hidden")
+    swap.click(None, [width, height], [width, height], js="(width, height) => { webui.size.touch(); return [height, width]; }", **QUICK)
     for slider in (width, height):  # from now on the size is the person's, not the checkpoint's
-        slider.input(None, js="() => { webui.size.touch(); }", queue=False, show_progress="hidden")
+        slider.input(None, js="() => { webui.size.touch(); }", **QUICK)
     return {"width": width, "height": height, "n_iter": count, "batch_size": batch}
 
 
@@ -78,8 +79,8 @@ def _seed_box(tab: str, name: str) -> gr.Number:
         )
         dice = _tool("🎲️", f"{tab}_random_{name}", "dice")
         reuse = _tool("♻️", f"{tab}_reuse_{name}", "reuse")
-    dice.click(None, None, number, js="() => -1", queue=False, show_progress="hidden")
-    reuse.click(None, number, number, js=f"(now) => webui.gallery.value('{name}', now)", queue=False, show_progress="hidden")
+    dice.click(None, None, number, js="() => -1", **QUICK)
+    reuse.click(None, number, number, js=f"(now) => webui.gallery.value('{name}', now)", **QUICK)
     return number
 
 

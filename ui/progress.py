@@ -5,7 +5,6 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import quote
 
 from backend import infotext
@@ -56,6 +55,12 @@ def pictures(task: Task, start: int = 0) -> list[dict[str, object]]:
     return [_picture(task, index) for index in range(start, len(task.images))]
 
 
+def file_name(task: Task, index: int) -> str:
+    """As on disk; a picture that was not saved (a setting) gets a name of the same form."""
+    image = task.images[index]
+    return image.path.name if image.path else f"{index:05}-{image.seed}.png"
+
+
 def _task(service: GenerationService, task: Task) -> dict[str, object]:
     return {
         "id": task.id,
@@ -78,8 +83,7 @@ def _task(service: GenerationService, task: Task) -> dict[str, object]:
 
 
 def _picture(task: Task, index: int) -> dict[str, object]:
-    image = task.images[index]
-    name = Path(image.path).name
+    image, name = task.images[index], file_name(task, index)
     return {
         "url": f"internal/image/{quote(task.id)}/{index}/{quote(name, safe='')}",
         "name": name,

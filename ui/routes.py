@@ -1,10 +1,13 @@
 """JSON and files for the page's own JavaScript, under /internal. Names, prompts and metadata leave as JSON; the page shows them as text."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import FileResponse, JSONResponse
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
 from backend.service import GenerationService
@@ -60,12 +63,16 @@ def _file_routes(router: APIRouter, service: GenerationService) -> None:
 
     @router.get("/image/{task_id}/{index}/{name}")
     async def read_image(task_id: str, index: int, name: str) -> Response:
-        images = _found(service, task_id).images
-        path = Path(images[index].path) if 0 <= index < len(images) else None
-        media_type = progress.MEDIA_TYPES.get(path.suffix.lower()) if path else None
-        if path is None or path.name != name or media_type is None or not path.is_file():
+        task = _found(service, task_id)
+        if not (0 <= index < len(task.images) and progress.file_name(task, index) == name):
+            raise HTTPException(404, "No such picture")
+        image = task.images[index]
+        if image.path is None and image.pixels is not None:
+            return Response(_png(image.pixels, image.infotext), media_type="image/png", headers=A_DAY)
+        media_type = progress.MEDIA_TYPES.get(image.path.suffix.lower()) if image.path else None
+        if media_type is None or not image.path or not image.path.is_file():
             raise HTTPException(404, "This picture is not there any more")
-        return FileResponse(path, media_type=media_type, headers=A_DAY)
+        return FileResponse(image.path, media_type=media_type, headers=A_DAY)
 
 
 def _listing_routes(router: APIRouter, service: GenerationService) -> None:
@@ -88,6 +95,13 @@ def _notes(path: Path) -> dict[str, object]:
         "weight": float(weight) if isinstance(weight, int | float) and weight else 1.0,
         "description": str(sidecar.get("description") or ""),
     }
+
+
+def _png(pixels: Image.Image, infotext: str) -> bytes:
+    info, data = PngInfo(), io.BytesIO()
+    info.add_text("parameters", infotext)
+    pixels.save(data, "png", pnginfo=info)
+    return data.getvalue()
 
 
 def _found(service: GenerationService, task_id: str) -> Task:

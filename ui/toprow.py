@@ -63,7 +63,9 @@ SUGGESTIONS = """
 <div class="suggestions">
   <div class="chips examples" hidden><span class="caption">Try</span><span class="list"></span></div>
   <div class="chips loras" hidden>
-    <span class="caption">Lora</span><input class="search" type="search" placeholder="Search" aria-label="Search Lora" hidden><span class="list"></span><span class="more"></span>
+    <span class="caption">Lora</span>
+    <input class="search" type="search" placeholder="Search" aria-label="Search Lora" hidden>
+    <span class="list"></span><span class="more"></span>
   </div>
 </div>
 """

@@ -1,15 +1,12 @@
 """The txt2img tab: prompts and parameters left, Generate and results right; and what its events do."""
 
-import html
-
 import gradio as gr
 
 from backend.catalog import Entry
 from backend.errors import WebUIError
 from backend.service import GenerationService
 from ui import bind, controls, gallery, progress, quicksettings, toprow
-
-QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+from ui.events import QUICK
 
 
 def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings) -> None:
@@ -32,18 +29,20 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
 
 
 def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: bind.Form) -> None:
-    client = gr.Textbox(visible=False)
+    client, refusal = gr.Textbox(visible=False), gr.Textbox(visible=False)
 
-    def submit(client: str, *values: object) -> None:
+    def submit(client: str, *values: object) -> str:
+        """What was wrong, as text for the page; "" if the task is on its way."""
         if not progress.CLIENT.fullmatch(client):
-            raise gr.Error("This page has no id: reload it.", print_exception=False)
+            return "This page has lost its id. Reload it."
         try:
             service.submit(form.request(values), id_task=progress.new_task_id(client))
         except WebUIError as error:
-            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+            return str(error)
+        return ""
 
-    sent = buttons.generate.click(submit, [client, *form.inputs], None, js="(client, ...values) => [webui.client, ...values]", **QUICK)
-    sent.then(None, js="() => { webui.progress.kick(); }", **QUICK)
+    sent = buttons.generate.click(submit, [client, *form.inputs], refusal, js="(client, ...values) => [webui.client, ...values]", **QUICK)
+    sent.then(None, refusal, js="(refusal) => { webui.gallery.sent(refusal); }", **QUICK)
     buttons.interrupt.click(None, js="() => { webui.progress.tell('interrupt'); }", **QUICK)
     buttons.skip.click(None, js="() => { webui.progress.tell('skip'); }", **QUICK)
 

@@ -65,8 +65,10 @@ class FakeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FakeSaved:
-    path: Path
+    path: Path | None
     infotext: str
+    pixels: Image.Image | None = None
+    seed: int = 0
 
 
 @dataclass(kw_only=True)
@@ -89,26 +91,37 @@ class FakeTask:
     images: list[FakeSaved] = field(default_factory=list)
     comments: tuple[str, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    skips: int = 0
     skip: threading.Event = field(default_factory=threading.Event)
 
 
 class FakeService:
-    """`pace`: seconds per step. `hold()` stops before the next step until `release()`. `comments` and `fail` go to the next task."""
+    """pace: seconds per step. `hold()` stops before the next step (after so many pictures) until `release()`.
 
-    def __init__(self, folder: Path, pace: float = 0.01) -> None:
-        self.catalog, self.settings = FakeCatalog(folder), FakeSettings()
-        self.folder, self.pace, self.engine = folder, pace, "ready"
-        self.comments: tuple[str, ...] = ()
-        self.fail = ""
+    `comments` and `fail` go to the next task; `refuse` is raised by submit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._work, self._gate, self._closed = threading.Condition(), threading.Event(), False
         self._tasks: list[FakeTask] = []
-        self._gate, self._work, self._closed = threading.Event(), threading.Condition(), False
-        self._gate.set()
+        self.reset(folder)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def reset(self, folder: Path) -> None:
+        """As new: nothing runs, nothing is listed."""
+        self._stop_all()
+        with self._work:
+            self._work.wait_for(lambda: all(task.state in FINISHED for task in self._tasks), 10)
+            self._tasks = []
+        self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
+        self.pace, self.engine, self._hold_after = 0.01, "ready", 0
+        self.comments: tuple[str, ...] = ()
+        self.fail = self.refuse = ""
+
     def submit(self, request: GenerationRequest, *, id_task: str = "", **_: Any) -> FakeTask:
-        if request.sampling.steps < 1:
-            raise WebUIError("Steps must be at least 1.")
+        if self.refuse:
+            raise WebUIError(self.refuse)
         with self._work:
             task = FakeTask(id=id_task or f"task-{len(self._tasks)}", request=request)
             self._tasks.append(task)
@@ -139,20 +152,24 @@ class FakeService:
     def engine_status(self) -> str:
         return "busy" if self.engine == "ready" and self.current() else self.engine
 
-    def hold(self) -> None:
+    def hold(self, pictures: int = 0) -> None:
+        self._hold_after = pictures
         self._gate.clear()
 
     def release(self) -> None:
         self._gate.set()
 
     def close(self) -> None:
+        self._stop_all()
         with self._work:
             self._closed = True
-            for task in self._tasks:
-                task.stop.set()
-            self._gate.set()
             self._work.notify()
         self._thread.join(10)
+
+    def _stop_all(self) -> None:
+        for task in self._tasks:
+            self.interrupt(task.id)
+        self._gate.set()
 
     def _run(self) -> None:
         while True:
@@ -167,7 +184,10 @@ class FakeService:
                 ended = "interrupted" if task.stop.is_set() else "done"
             except WebUIError as error:
                 task.error, ended = str(error), "failed"
-            task.finished, task.state = datetime.now(), ended
+            with self._work:
+                task.finished, task.state = datetime.now(), ended
+                task.ended.set()
+                self._work.notify_all()
 
     def _draw(self, task: FakeTask) -> None:
         request = task.request
@@ -181,6 +201,7 @@ class FakeService:
             task.batch = batch
             for step in range(1, task.steps + 1):
                 if task.stop.is_set() or task.skip.is_set():
+                    task.skips += task.skip.is_set()
                     break
                 self._pause(task)
                 task.step = step
@@ -193,7 +214,8 @@ class FakeService:
             task.images.extend(self._save(request, len(task.images) + number) for number in range(request.batch_size))
 
     def _pause(self, task: FakeTask) -> None:
-        self._gate.wait()
+        if len(task.images) >= self._hold_after:
+            self._gate.wait()
         task.stop.wait(self.pace)
 
     def _save(self, request: GenerationRequest, number: int) -> FakeSaved:
@@ -207,8 +229,9 @@ class FakeService:
         path.parent.mkdir(exist_ok=True)
         info = PngInfo()
         info.add_text("parameters", text)
-        _picture(request, seed, 1.0).save(path, pnginfo=info)
-        return FakeSaved(path=path, infotext=text)
+        image = _picture(request, seed, 1.0)
+        image.save(path, pnginfo=info)
+        return FakeSaved(path=path, infotext=text, pixels=image, seed=seed)
 
 
 def _preview(request: GenerationRequest, done: float) -> bytes:

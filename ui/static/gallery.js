@@ -5,6 +5,7 @@ webui.gallery = (() => {
   let pictures = []; // of that task
   let chosen = -1; // index in pictures; -1: the newest, and the preview while one is being drawn
   let drawing = ''; // id of the task that runs or waits
+  let refusal = ''; // why the last press of Generate made no task
   let fetching = '';
   let announced = '';
 
@@ -29,7 +30,9 @@ webui.gallery = (() => {
     showProgress(state, running);
     showMessages(running, ended[ended.length - 1]);
     buttons(running);
+    if (running) root.dataset.state = running.state;
     await load(state.tasks);
+    if (!running) root.dataset.state = pictures.length ? 'done' : 'empty';
     showPicture(running);
     announce(running, ended[ended.length - 1]);
   };
@@ -49,14 +52,13 @@ webui.gallery = (() => {
       shown = task.id;
       showThumbs();
     } catch {
-      // the next poll asks again
+      setTimeout(() => webui.progress.again(), 1000);
     } finally {
       if (fetching === wanted) fetching = '';
     }
   };
 
   const showProgress = (state, task) => {
-    root.dataset.state = task ? task.state : pictures.length ? 'done' : 'empty';
     const percent = task ? Math.round(task.progress * 100) : 0;
     part('.bar').setAttribute('aria-valuenow', percent);
     part('.bar i').style.width = `${percent}%`;
@@ -86,8 +88,8 @@ webui.gallery = (() => {
   // What went wrong stays until the next task has ended; comments belong to the task whose pictures one sees.
   const showMessages = (running, ended) => {
     const error = part('.error'), comments = part('.comments');
-    error.hidden = !(ended && ended.error);
-    error.textContent = error.hidden ? '' : ended.error;
+    error.textContent = refusal || (ended && ended.error) || '';
+    error.hidden = !error.textContent;
     const notes = running && running.comments.length ? running.comments : ended ? ended.comments : [];
     comments.hidden = !notes.length;
     comments.replaceChildren(...notes.map(note => webui.make('li', '', note)));
@@ -188,11 +190,16 @@ webui.gallery = (() => {
     setTimeout(() => { button.textContent = before; }, 1500);
   };
 
+  const sent = text => {
+    refusal = text || '';
+    webui.progress.again();
+  };
+
   // ♻️: the seed of the picture that is shown; without one the box keeps its number.
   const value = (name, now) => {
     const values = picture() ? picture().values : {};
     return name in values ? values[name] : now;
   };
 
-  return { attach, value };
+  return { attach, sent, value };
 })();

@@ -68,6 +68,7 @@ webui.progress = (() => {
       if (state) watcher(state); else ask();
     },
     kick: ask,
+    again: () => { rev = ''; ask(); }, // the whole state, changed or not
     unfinished,
     active,
     clock,

@@ -1,0 +1,71 @@
+"""The page over the fake service, on a real port of this machine."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # as app.py does, before gradio is imported
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from playwright.sync_api import Browser
+
+from tests.ui.fake_service import FakeService
+from tests.ui.page import Txt2img, open_page
+from ui.blocks import build, mount
+from ui.routes import build_routes
+
+EXAMPLES = '{"example prompts": ["cat face on green background", "a blue heart"]}'
+
+
+def page_app(service: FakeService) -> FastAPI:
+    app = FastAPI(docs_url=None, redoc_url=None)
+    app.include_router(build_routes(service))  # type: ignore[arg-type]
+    return mount(app, build(service))  # type: ignore[arg-type]
+
+
+@contextmanager
+def serve(app: FastAPI) -> Iterator[str]:
+    """The address of `app` on a free port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        thread.join(0.02)
+    assert server.started
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeService, str]]:
+    """One server for a module's tests; `service` makes it new for each."""
+    service = FakeService(tmp_path_factory.mktemp("service"))
+    with serve(page_app(service)) as url:
+        yield service, url
+    service.close()
+
+
+@pytest.fixture
+def service(running: tuple[FakeService, str], tmp_path: Path) -> FakeService:
+    service = running[0]
+    service.reset(tmp_path)
+    service.catalog.add("checkpoint", "demo.safetensors", {"modelspec.resolution": "128x128"}, EXAMPLES)
+    service.catalog.add("checkpoint", "other.safetensors")
+    service.catalog.add("lora", "styles/neon.safetensors", sidecar='{"activation text": "glowing neon", "preferred weight": 0.8}')
+    return service
+
+
+@pytest.fixture
+def address(running: tuple[FakeService, str], service: FakeService) -> str:
+    return running[1]
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Txt2img]:
+    with open_page(browser, address) as page:
+        yield page
