@@ -39,10 +39,10 @@ class Part:
                 found, wanted = _words(shapes[source.key]), _words(tuple(parameter.shape))
                 raise WebUIError(f"{self.file.path.name} holds {source.key} as {found} instead of {wanted}: its {self.what} is of an unknown layout.")
 
-    def pristine(self, name: str, parameter: Tensor) -> Tensor:
-        """As in the file, in the parameter's dtype and on the CPU; the mapped file itself where the dtype is the same."""
+    def loaded(self, name: str, parameter: Tensor) -> Tensor:
+        """The mapped file itself, seen in the parameter's shape."""
         source = self.sources[name]
-        return source.view(self.file.tensor(source.key), tuple(parameter.shape)).to(parameter.dtype)
+        return source.view(self.file.tensor(source.key), tuple(parameter.shape))
 
     def fill(self, device: torch.device, dtype: torch.dtype, *, channels_last: bool = False) -> None:
         """Gives every parameter memory of its own, which from then on never moves, and the file's values, cast once."""

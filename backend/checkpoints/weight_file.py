@@ -164,7 +164,9 @@ def _culprit(error: Exception) -> str:
 
 def _harmless() -> list[object]:
     """What the first Stable Diffusion files carry besides tensors: a trainer's class name and numpy numbers. Nothing of it runs."""
-    stub = types.new_class("ModelCheckpoint")
-    scalar = np.float64(0).__reduce__()[0]
-    names = ["pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint", "pytorch_lightning.callbacks.ModelCheckpoint"]
-    return [*((stub, name) for name in names), (scalar, "numpy.core.multiarray.scalar"), np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.int64))]
+    trainer = types.new_class("ModelCheckpoint")
+    number = np.float64(0).__reduce__()[0]
+    trainer_names = ("pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint", "pytorch_lightning.callbacks.ModelCheckpoint")
+    number_names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    numbers = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
+    return [*((trainer, name) for name in trainer_names), *((number, name) for name in number_names), np.dtype, *numbers]
