@@ -24,8 +24,8 @@ class Delta(Protocol):
         """False if a part holds NaN or infinity."""
         ...
 
-    def add(self, weight: Tensor, multiplier: float, shape: Shape, *, dyn: int | None, out: Tensor) -> None:
-        """out = weight + multiplier · ΔW(weight). weight, out: (O, I·k·k) float32, may be the same; shape: the weight's own."""
+    def add_to(self, weight: Tensor, multiplier: float, shape: Shape, *, dyn: int | None) -> None:
+        """weight += multiplier · ΔW(weight). weight: (O, I·k·k) float32; shape: as the model has it."""
         ...
 
 
@@ -78,9 +78,9 @@ class LowRank:
             down = torch.einsum("klxy,li->kixy", self.mid.reshape(*self.mid.shape[:2], *_kernel(self.mid)).to(torch.float32), down).reshape(self.rank, -1)
         return up, _widened(down, shape)
 
-    def add(self, weight: Tensor, multiplier: float, shape: Shape, *, dyn: int | None, out: Tensor) -> None:
+    def add_to(self, weight: Tensor, multiplier: float, shape: Shape, *, dyn: int | None) -> None:
         up, down = self.factors(shape, dyn)
-        torch.addmm(weight, up.to(out.device), down.to(out.device), alpha=multiplier * self.scale, out=out)
+        weight.addmm_(up.to(weight.device), down.to(weight.device), alpha=multiplier * self.scale)
 
 
 KINDS = (LowRank,)

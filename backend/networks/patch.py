@@ -26,8 +26,8 @@ class Patchable(Protocol):
         """Component ("unet", "text_encoders.0") → path → module."""
         ...
 
-    def pristine(self, parameter_name: str, /) -> Tensor:
-        """The weight as loaded. Asked before the weight is first written; never written to: it may be the file itself."""
+    def restore(self, parameter_name: str, /) -> None:
+        """Writes the weight into its place as it was loaded. Called before the weight is first written by others."""
         ...
 
 
@@ -70,7 +70,7 @@ class Patcher:
     """
 
     def __init__(self, model: Patchable) -> None:
-        self._pristine = WeakMethod(model.pristine)  # weak, so that a table of patchers by model keeps no model alive
+        self._restore_weight = WeakMethod(model.restore)  # weak, so that a table of patchers by model keeps no model alive
         self._modules = model.named_modules()
         self._index = ModuleIndex({name: [path for path, module in modules.items() if _weight(module) is not None] for name, modules in self._modules.items()})
         self._files = NetworkFiles()
@@ -115,7 +115,8 @@ class Patcher:
             chain = tuple(share for share, _ in steps)
             if self._chains.get(target) != chain:
                 self._chains[target] = _UNKNOWN
-                write_patched(self._weight(target), self._base(target), steps, scratch)
+                self._load(target)
+                add_shares(self._weight(target), steps, scratch)
                 self._chains[target] = chain
                 self.writes += 1
         return reports
@@ -146,7 +147,7 @@ class Patcher:
 
     def _restore(self, target: Target) -> None:
         self._chains[target] = _UNKNOWN
-        self._weight(target).copy_(self._base(target))
+        self._load(target)
         del self._chains[target]
         self.writes += 1
 
@@ -166,10 +167,10 @@ class Patcher:
         assert weight is not None
         return weight
 
-    def _base(self, target: Target) -> Tensor:
-        pristine = self._pristine()
-        assert pristine is not None, "the model is gone"
-        return pristine(target.parameter)
+    def _load(self, target: Target) -> None:
+        restore = self._restore_weight()
+        assert restore is not None, "the model is gone"
+        restore(target.parameter)
 
 
 class Scratch:
@@ -185,24 +186,23 @@ class Scratch:
         return self._buffer[: weight.numel()].view(weight.shape[0], -1)
 
 
-def write_patched(weight: Tensor, base: Tensor, steps: Sequence[tuple[Share, Delta]], scratch: Scratch) -> None:
-    """weight = base + Σ multiplier · ΔW, in float32, rounded once. base is only read."""
-    shape, flat_base = tuple(weight.shape), base.reshape(base.shape[0], -1)
+def add_shares(weight: Tensor, steps: Sequence[tuple[Share, Delta]], scratch: Scratch) -> None:
+    """weight += Σ multiplier · ΔW, in float32, rounded once. weight: pristine."""
     if weight.device.type == "cuda" and weight.dtype != torch.float32 and weight.is_contiguous() and all(isinstance(delta, LowRank) for _, delta in steps):
-        write_low_rank(weight, flat_base, steps)
+        add_low_rank(weight, steps)
         return
-    if weight.dtype == torch.float32 and weight.is_contiguous():
-        out, source = weight.view(shape[0], -1), flat_base.to(weight.device)
-    else:  # half precision: a processor multiplies it a hundred times slower than float32
-        out = source = scratch.like(weight).copy_(flat_base)
+    shape, in_place = tuple(weight.shape), weight.dtype == torch.float32 and weight.is_contiguous()
+    # A processor multiplies half precision a hundred times slower than float32, so that takes the way over the scratch.
+    sum_ = weight.view(shape[0], -1) if in_place else scratch.like(weight)
+    if not in_place:
+        sum_.view(shape).copy_(weight)
     for share, delta in steps:
-        delta.add(source, share.multiplier, shape, dyn=share.dyn, out=out)
-        source = out
-    if out.dtype != weight.dtype or not weight.is_contiguous():
-        weight.copy_(out.view(shape))
+        delta.add_to(sum_, share.multiplier, shape, dyn=share.dyn)
+    if not in_place:
+        weight.copy_(sum_.view(shape))
 
 
-def write_low_rank(weight: Tensor, flat_base: Tensor, steps: Sequence[tuple[Share, Delta]]) -> None:
+def add_low_rank(weight: Tensor, steps: Sequence[tuple[Share, Delta]]) -> None:
     """The same in one product in the weight's own precision, which a GPU accumulates in float32.
 
     The largest scale stays outside of the factors, so that they don't underflow.
@@ -213,8 +213,7 @@ def write_low_rank(weight: Tensor, flat_base: Tensor, steps: Sequence[tuple[Shar
     factors = [delta.factors(tuple(weight.shape), share.dyn) for share, delta in lows]
     up = torch.cat([up * (scale / largest) for (up, _), scale in zip(factors, scales, strict=True)], dim=1)
     down = torch.cat([down for _, down in factors])
-    out = weight.view(weight.shape[0], -1)
-    torch.addmm(flat_base.to(weight.device), up.to(weight), down.to(weight), alpha=largest, out=out)
+    weight.view(weight.shape[0], -1).addmm_(up.to(weight), down.to(weight), alpha=largest)
 
 
 def _weight(module: nn.Module) -> Tensor | None:

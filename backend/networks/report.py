@@ -13,7 +13,7 @@ class NetworkReport:
     errors: tuple[str, ...] = ()  # why, a sentence each
 
     def describe(self) -> str:
-        """"LoRA ink: 264 of 264 layers", and what went wrong."""
+        """ "LoRA ink: 264 of 264 layers", and what went wrong."""
         if not self.total:
             counts = f"LoRA {self.label} was left out."
         elif not self.applied:
