@@ -15,11 +15,11 @@ CHUNK = 75  # tokens of a prompt in one run of the text encoder; with start and 
 VOCABULARY = Path(__file__).parents[1] / "checkpoints" / "configs" / "clip"
 
 _WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-_BRACKETS = {"(": 1, "]": 1, ")": -1, "[": -1}
+_BRACKETS: Mapping[str, int] = {"(": 1, "]": 1, ")": -1, "[": -1}
 _ENTITY = re.compile(r"&#?\w{1,24};")
 _TERMINAL_ESCAPE = re.compile(r"\x1b\[[\d;]*[a-zA-Z]")
-_WIDE = [*range(0xFF01, 0xFFF0), *range(0xFB00, 0xFB07), *map(ord, "Ĳĳŉ"), *range(0x01C4, 0x01CD), *range(0x01F1, 0x01F4)]
-_CONTROL = [*range(0x09), 0x0B, *range(0x0E, 0x20), 0x7F, *range(0x206A, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFD)]
+_WIDE = (*range(0xFF01, 0xFFF0), *range(0xFB00, 0xFB07), *map(ord, "Ĳĳŉ"), *range(0x01C4, 0x01CD), *range(0x01F1, 0x01F4))
+_CONTROL = (*range(0x09), 0x0B, *range(0x0E, 0x20), 0x7F, *range(0x206A, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFD))
 _SIMPLER: Mapping[int, str | None] = {
     **dict.fromkeys(_CONTROL),
     **{code: unicodedata.normalize("NFKC", chr(code)) for code in _WIDE},  # full-width forms and Latin ligatures

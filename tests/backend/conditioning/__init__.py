@@ -1,0 +1,1 @@
+"""Prompts as tensors, on tiny random text encoders."""
