@@ -76,18 +76,20 @@ def dpm_fast(denoise: Denoise, x: Tensor, sigmas: Tensor, walk: Walk) -> Tensor:
 
 
 def dpm_adaptive(denoise: Denoise, x: Tensor, sigmas: Tensor, walk: Walk) -> Tensor:
-    """Third order; the difference to second order sets the step. The number of steps asked for has no say.
+    """Third order; the difference to second order sets the step. The number of steps asked for has no say;
+    what is told as steps done is how far the time has come.
 
     As in A1111 the error is that of the whole batch: the pictures of a batch depend on each other.
     """
     eta, steps = walk.options.eta, walk.options.steps
     t, end = time_of(sigmas[0]), time_of(sigmas[1])
-    start, h, x_before = t, FIRST_STEP, x
+    start, h, x_before, told = t, FIRST_STEP, x, 0
     while t < end - 1e-5:
         t_next = torch.minimum(end, t + h)
         t_down, up = _down_and_up(t, t_next, end, eta)
         step = _Step(denoise, x, t, t_down)
-        walk.step(min(int((t - start) / (end - start) * steps), steps - 1), steps, step.denoised)
+        told = min(max(int((t_next - start) / (end - start) * steps), told), steps - 1)
+        walk.step(told, steps, step.denoised)
         low, high = step.second_order(1 / 3), step.third_order()
         factor = _growth(_error(low, high, x_before), 1.5 if eta else 3)
         h *= factor
