@@ -14,7 +14,7 @@ from torch import Tensor
 
 DECIMALS = 6
 POOL = 24  # words of entropy in the seed sequence
-CACHED_SPLITS = 48  # two paths down from the top, each about 24 halvings deep
+CACHED_SPLITS = 72  # three paths down from the top, each about 24 halvings deep: a step's ends, and its middle or the next end
 
 Draw = Callable[[int], Tensor]  # 32-bit seed → normal numbers of the path's shape
 
@@ -25,7 +25,7 @@ class BrownianPath:
     def __init__(self, start: float, end: float, entropy: int, draw: Draw) -> None:
         self._start, self._end = round(start, DECIMALS), round(end, DECIMALS)
         self._entropy, self._draw = entropy, draw
-        self._splits: OrderedDict[tuple[int, int], tuple[Tensor, Tensor]] = OrderedDict()
+        self._lefts: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
         self._whole = draw(_seed(entropy, ())) * math.sqrt(end - start)
 
     def increment(self, start: float, end: float) -> Tensor:
@@ -44,23 +44,23 @@ class BrownianPath:
             yield change
             return
         (number, depth), middle = place, round(0.5 * (span[1] + span[0]), DECIMALS)
-        left, right = self._split(place, span, middle, change)
+        left = self._left(place, span, middle, change)
         if start < middle:
             yield from self._pieces((2 * number, depth + 1), (span[0], middle), left, start, min(end, middle))
         if end > middle:
-            yield from self._pieces((2 * number + 1, depth + 1), (middle, span[1]), right, max(start, middle), end)
+            yield from self._pieces((2 * number + 1, depth + 1), (middle, span[1]), change - left, max(start, middle), end)
 
-    def _split(self, place: tuple[int, int], span: tuple[float, float], middle: float, change: Tensor) -> tuple[Tensor, Tensor]:
-        """Brownian bridge: the changes up to and after the middle, given the whole change."""
-        if place in self._splits:
-            self._splits.move_to_end(place)
-            return self._splits[place]
+    def _left(self, place: tuple[int, int], span: tuple[float, float], middle: float, change: Tensor) -> Tensor:
+        """Brownian bridge: the change up to the middle, given the whole change."""
+        if place in self._lefts:
+            self._lefts.move_to_end(place)
+            return self._lefts[place]
         before, after, inverse = middle - span[0], span[1] - middle, 1 / (span[1] - span[0])
         left = before * change * inverse + math.sqrt(before * after * inverse) * self._draw(_seed(self._entropy, place))
-        self._splits[place] = left, change - left
-        if len(self._splits) > CACHED_SPLITS:
-            self._splits.popitem(last=False)
-        return self._splits[place]
+        self._lefts[place] = left
+        if len(self._lefts) > CACHED_SPLITS:
+            self._lefts.popitem(last=False)
+        return left
 
 
 class BrownianNoise:
