@@ -1,0 +1,201 @@
+"""THE one table: request attribute = API key = infotext label = label on the page; values by key ↔ GenerationRequest."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from backend.errors import WebUIError
+from backend.request import GenerationRequest
+from backend.settings import SETTINGS, Settings
+
+_SAME = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One thing that a person asks for."""
+
+    key: str  # A1111's name of it in the API
+    path: str  # attribute of GenerationRequest: "sampling.cfg_scale"
+    kind: type
+    label: str  # on the page
+    infotext: str | None = None  # "Size-1" is the first number of "Size: 512x768"
+    default: Any  # on the page; None: what the settings say
+    api_default: Any  # of a request over the API that does not name it
+
+
+def _field(key: str, path: str, kind: type, label: str, infotext: str | None = None, *, api_default: Any = _SAME) -> Field:
+    default = _get(GenerationRequest(), path)
+    return Field(key=key, path=path, kind=kind, label=label, infotext=infotext, default=default, api_default=default if api_default is _SAME else api_default)
+
+
+def _get(request: GenerationRequest, path: str) -> Any:
+    value: Any = request
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+# In the order of the API.
+FIELDS = (
+    _field("prompt", "prompt", str, "Prompt", "Prompt"),
+    _field("negative_prompt", "negative_prompt", str, "Negative prompt", "Negative prompt"),
+    _field("styles", "styles", tuple, "Styles"),
+    _field("seed", "seed.seed", int, "Seed", "Seed"),
+    _field("subseed", "seed.subseed", int, "Variation seed", "Variation seed"),
+    _field("subseed_strength", "seed.subseed_strength", float, "Variation strength", "Variation seed strength"),
+    _field("seed_resize_from_h", "seed.resize_from_h", int, "Resize seed from height", "Seed resize from-2", api_default=-1),
+    _field("seed_resize_from_w", "seed.resize_from_w", int, "Resize seed from width", "Seed resize from-1", api_default=-1),
+    _field("sampler_name", "sampling.sampler", str, "Sampling method", "Sampler", api_default="Euler"),
+    _field("scheduler", "sampling.scheduler", str, "Schedule type", "Schedule type"),
+    _field("batch_size", "batch_size", int, "Batch size"),
+    _field("n_iter", "n_iter", int, "Batch count"),
+    _field("steps", "sampling.steps", int, "Sampling steps", "Steps", api_default=50),
+    _field("cfg_scale", "sampling.cfg_scale", float, "CFG Scale", "CFG scale"),
+    _field("width", "size.width", int, "Width", "Size-1"),
+    _field("height", "size.height", int, "Height", "Size-2"),
+    _field("tiling", "tiling", bool, "Tiling"),
+    _field("eta", "sampling.eta", float, "Eta"),
+    _field("s_min_uncond", "sampling.s_min_uncond", float, "Negative Guidance minimum sigma"),
+    _field("s_churn", "sampling.s_churn", float, "sigma churn"),
+    _field("s_tmax", "sampling.s_tmax", float, "sigma tmax"),
+    _field("s_tmin", "sampling.s_tmin", float, "sigma tmin"),
+    _field("s_noise", "sampling.s_noise", float, "sigma noise"),
+    _field("override_settings", "override_settings", dict, "Override settings"),
+    _field("disable_extra_networks", "disable_extra_networks", bool, "Disable extra networks"),
+)
+BY_KEY: Mapping[str, Field] = MappingProxyType({field.key: field for field in FIELDS})
+
+# Keys of A1111's API for what is not built yet: refused where they ask for something, passed over where they do not.
+NOT_YET: Mapping[str, str] = {
+    "enable_hr": "Hires. fix",
+    "refiner_checkpoint": "The refiner",
+    "restore_faces": "Face restoration",
+    "init_images": "img2img",
+    "mask": "Inpainting",
+    "firstpass_image": "Hires. fix of a given picture",
+}
+# The same in an infotext.
+LABELS_NOT_YET: Mapping[str, str] = {
+    "Hires upscaler": "Hires. fix",
+    "Refiner": "The refiner",
+    "Face restoration": "Face restoration",
+}
+
+# Settings whose label is left out of an infotext where the default held, or where they change nothing.
+_RESTORED = tuple(
+    setting for setting in SETTINGS.values() if setting.infotext and setting.key not in ("sd_model_checkpoint", "sd_vae") and "uni_pc" not in setting.key
+)
+
+
+def to_request(values: Mapping[str, object]) -> GenerationRequest:
+    """What is missing or None has the page's default. Raises WebUIError for a value that a field does not take, and for a key that is none."""
+    request = GenerationRequest()
+    for key, value in values.items():
+        if key in BY_KEY:
+            if value is not None:
+                request = _with(request, BY_KEY[key].path, _read(BY_KEY[key], value))
+        elif key not in NOT_YET:
+            raise WebUIError(f"Unknown field {key!r}. Known: {', '.join(BY_KEY)}.")
+        elif value:
+            raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported yet.")
+    return request
+
+
+def from_request(request: GenerationRequest) -> dict[str, Any]:
+    """The inverse of to_request: every field by key."""
+    return {field.key: _get(request, field.path) for field in FIELDS}
+
+
+def from_labels(labels: Mapping[str, str], settings: Settings = Settings()) -> dict[str, Any]:  # noqa: B008 (a frozen value)
+    """Labels of an infotext → values by key, for to_request; only what the infotext names is in it.
+
+    What it says about settings goes into override_settings as far as it differs from `settings`, the person's own.
+    """
+    taken = {label: value for label, value in labels.items() if label.split("-")[0] not in settings["infotext_skip_pasting"]}
+    values = {field.key: _read(field, taken[field.infotext]) for field in FIELDS if field.infotext and field.infotext in taken}
+    overrides = _overrides(taken, settings)
+    return values | ({"override_settings": overrides} if overrides else {})
+
+
+def not_yet(labels: Iterable[str]) -> tuple[str, ...]:
+    """What an infotext tells of and cannot be drawn yet: ("Hires. fix",)."""
+    return tuple(LABELS_NOT_YET[label] for label in labels if label in LABELS_NOT_YET)
+
+
+def _overrides(labels: Mapping[str, str], settings: Settings) -> dict[str, Any]:
+    ignored = ("sd_model_checkpoint",) if settings["disable_weights_auto_swap"] else ()
+    named = {s.key: labels[s.infotext] for s in SETTINGS.values() if s.infotext and s.infotext in labels and s.key not in ignored}
+    if "Steps" in labels:
+        named = {setting.key: setting.default for setting in _RESTORED} | named
+    wanted = settings.override(named)
+    return {key: wanted[key] for key in named if wanted[key] != settings[key]}
+
+
+def _with(request: GenerationRequest, path: str, value: Any) -> GenerationRequest:
+    part, _, name = path.rpartition(".")
+    return replace(request, **{part: replace(getattr(request, part), **{name: value})}) if part else replace(request, **{name: value})
+
+
+def _read(field: Field, value: object) -> Any:
+    try:
+        return _READERS[field.kind](value)
+    except (TypeError, ValueError, OverflowError):
+        raise WebUIError(f"{field.label} ({field.key}) cannot be {value!r}: {_WANTED[field.kind]} is needed.") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _flag(value: object) -> bool:
+    known = {True: True, False: False, "True": True, "False": False}
+    if value not in known:
+        raise ValueError
+    return known[value]
+
+
+def _whole(value: object) -> int:
+    """Gradio's sliders give floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError
+    whole = int(value)
+    if isinstance(value, float) and whole != value:
+        raise ValueError
+    return whole
+
+
+def _number(value: object) -> float:
+    """In the form that it was given in: the infotext shows 7 as 7 and 7.0 as 7.0."""
+    if isinstance(value, str):
+        value = int(value) if value.strip().lstrip("+-").isdecimal() else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    return tuple(_text(item) for item in value)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError
+    return MappingProxyType(dict(value))
+
+
+_READERS: Mapping[type, Any] = {str: _text, bool: _flag, int: _whole, float: _number, tuple: _texts, dict: _mapping}
+_WANTED: Mapping[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    tuple: "a list of texts",
+    dict: "an object of settings and values",
+}

@@ -1,0 +1,272 @@
+"""request + settings + catalog → Plan: styles merged, seeds drawn, networks parsed, names resolved, split in batches."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.catalog import Catalog, Entry
+from backend.errors import NotFound, WebUIError
+from backend.job import ConditioningOptions, FileRef, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
+from backend.plan_networks import Networks, find_networks, hints, with_default_network
+from backend.prompts.comments import strip_comments
+from backend.prompts.styles import StyleTable
+from backend.request import GenerationRequest, Seed
+from backend.sampling.names import CHURN, SAMPLERS, SCHEDULERS, SamplerInfo, find_sampler, find_scheduler, split_old_name
+from backend.setting_table import KNOWN_ELSEWHERE
+from backend.settings import Settings
+
+AUTOMATIC = "Automatic"
+SHOWN_CHOICES = 20  # of files, in an error message
+LARGEST_SEED = 2**63 - 1
+# What a field may be: attribute, label, least, most.
+LIMITS = (
+    ("sampling.steps", "Sampling steps", 1, 1000),
+    ("size.width", "Width", 8, 8192),
+    ("size.height", "Height", 8, 8192),
+    ("batch_size", "Batch size", 1, 64),
+    ("n_iter", "Batch count", 1, 10000),
+    ("seed.seed", "Seed", -1, LARGEST_SEED),
+    ("seed.subseed", "Variation seed", -1, LARGEST_SEED),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedImage:
+    """What one picture of the plan will say about itself: styles are merged, <lora:…> tags are still in it."""
+
+    prompt: str
+    negative_prompt: str
+    seed: int
+    subseed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What was decided. `images` counts through all jobs."""
+
+    jobs: tuple[GenerateJob, ...]
+    request: GenerationRequest
+    settings: Settings  # with the request's overrides in it
+    images: tuple[PlannedImage, ...]
+    comments: tuple[str, ...]  # for the person
+    sampler: SamplerInfo
+    schedule_type: str  # as A1111 shows it: "Automatic" where the sampler has no schedule of its own
+    checkpoint: Entry
+    vae: Entry | None
+    extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields that are known now
+
+
+def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, styles: StyleTable, *, draw: random.Random, vae_file: Path | None = None) -> Plan:
+    """Raises WebUIError for what cannot be drawn. vae_file: --vae-path, which goes before all settings."""
+    _check_limits(request)
+    settings = settings.override(request.override_settings)
+    sampler, schedule_type = choose_sampler(request)
+    checkpoint, checkpoint_comments = _checkpoint(request, settings, catalog)
+    vae = _vae(checkpoint, settings, catalog, vae_file)
+    prompt, negative = _texts(request, settings, styles)
+    prompt = prompt if request.disable_extra_networks else with_default_network(prompt, settings, catalog)
+    networks = find_networks(prompt, catalog, apply=not request.disable_extra_networks)
+    images = tuple(PlannedImage(prompt=prompt, negative_prompt=negative, seed=seed, subseed=subseed) for seed, subseed in _seeds(request, draw))
+    sampling, model = _sampling(request, settings, sampler, schedule_type), _model(request, settings, checkpoint, vae)
+    return Plan(
+        jobs=tuple(_jobs(request, settings, images, networks, sampling, model)),
+        request=request,
+        settings=settings,
+        images=images,
+        comments=(*checkpoint_comments, *networks.comments, *hints(negative), *_ignored(request, styles)),
+        sampler=sampler,
+        schedule_type=schedule_type,
+        checkpoint=checkpoint,
+        vae=vae,
+        extra={"Lora hashes": networks.hashes} if networks.hashes and settings["lora_add_hashes_to_infotext"] else {},
+    )
+
+
+def choose_sampler(request: GenerationRequest) -> tuple[SamplerInfo, str]:
+    """The sampler, and its schedule as A1111 shows it. Aliases and names from before 1.9 ("DPM++ 2M Karras") are known too."""
+    asked, old_schedule = request.sampling.sampler, split_old_name(request.sampling.sampler)[1]
+    sampler, scheduler = find_sampler(asked), find_scheduler(request.sampling.scheduler)
+    if sampler is None:
+        raise WebUIError(f"Unknown sampler {asked!r}. Known: {', '.join(info.label for info in SAMPLERS)}.")
+    if scheduler is None:
+        raise WebUIError(f"Unknown schedule type {request.sampling.scheduler!r}. Known: {', '.join(info.label for info in SCHEDULERS)}.")
+    if scheduler.label != AUTOMATIC:
+        return sampler, scheduler.label
+    return sampler, old_schedule or sampler.scheduler or AUTOMATIC
+
+
+def _check_limits(request: GenerationRequest) -> None:
+    for path, label, least, most in LIMITS:
+        value: Any = request
+        for name in path.split("."):
+            value = getattr(value, name)
+        if not least <= value <= most:
+            raise WebUIError(f"{label} cannot be {value}: from {least} to {most} is possible.")
+
+
+def _texts(request: GenerationRequest, settings: Settings, styles: StyleTable) -> tuple[str, str]:
+    prompt, negative = styles.apply(request.prompt, request.negative_prompt, request.styles)
+    return (strip_comments(prompt), strip_comments(negative)) if settings["enable_prompt_comments"] else (prompt, negative)
+
+
+def _seeds(request: GenerationRequest, draw: random.Random) -> list[tuple[int, int]]:
+    """(seed, subseed) of every picture. With a variation the subseed counts up and the seed stays."""
+    asked: Seed = request.seed
+    seed = draw.randrange(2**32) if asked.seed == -1 else asked.seed
+    subseed = draw.randrange(2**32) if asked.subseed == -1 else asked.subseed
+    step = 1 if asked.subseed_strength == 0 else 0
+    return [(seed + i * step, subseed + i) for i in range(request.batch_size * request.n_iter)]
+
+
+def _jobs(
+    request: GenerationRequest,
+    settings: Settings,
+    images: Sequence[PlannedImage],
+    networks: Networks,
+    sampling: SamplingOptions,
+    model: ModelOptions,
+) -> Iterable[GenerateJob]:
+    seed = request.seed
+    resize = (seed.resize_from_w, seed.resize_from_h)
+    for start in range(0, len(images), request.batch_size):
+        batch = images[start : start + request.batch_size]
+        yield GenerateJob(
+            prompts=(networks.text,) * len(batch),
+            negative_prompts=tuple(image.negative_prompt for image in batch),
+            seeds=tuple(image.seed for image in batch),
+            subseeds=tuple(image.subseed for image in batch),
+            subseed_strength=seed.subseed_strength,
+            seed_resize_from=resize if min(resize) > 0 else (0, 0),
+            width=request.size.width // 8 * 8,
+            height=request.size.height // 8 * 8,
+            networks=networks.networks,
+            sampling=sampling,
+            conditioning=_conditioning(settings),
+            model=model,
+            preview=_preview(settings),
+        )
+
+
+def _sampling(request: GenerationRequest, settings: Settings, sampler: SamplerInfo, schedule_type: str) -> SamplingOptions:
+    asked = request.sampling
+
+    def decided(name: str) -> Any:
+        return settings[name] if getattr(asked, name) is None else getattr(asked, name)
+
+    return SamplingOptions(
+        sampler=sampler.label,
+        scheduler="Uniform" if schedule_type == AUTOMATIC else schedule_type,
+        steps=asked.steps,
+        cfg_scale=asked.cfg_scale,
+        eta=asked.eta if asked.eta is not None else settings[sampler.eta or "eta_ancestral"],
+        **{name: decided(name) for name in (*CHURN, "s_min_uncond")},
+        s_min_uncond_all=settings["s_min_uncond_all"],
+        skip_early_cond=settings["skip_early_cond"],
+        sigma_min=settings["sigma_min"],
+        sigma_max=settings["sigma_max"],
+        rho=settings["rho"],
+        old_karras_sigmas=settings["use_old_karras_scheduler_sigmas"],
+        discard_next_to_last_sigma=settings["always_discard_next_to_last_sigma"],
+        sgm_noise_multiplier=settings["sgm_noise_multiplier"],
+        beta_alpha=settings["beta_dist_alpha"],
+        beta_beta=settings["beta_dist_beta"],
+        quantize_timesteps=settings["enable_quantization"],
+        ddim_discretize=settings["ddim_discretize"],
+        uni_pc_variant=settings["uni_pc_variant"],
+        uni_pc_skip_type=settings["uni_pc_skip_type"],
+        uni_pc_order=settings["uni_pc_order"],
+        uni_pc_lower_order_final=settings["uni_pc_lower_order_final"],
+        ensd=settings["eta_noise_seed_delta"],
+        noise_source=settings["randn_source"],
+        brownian_per_image=not settings["no_dpmpp_sde_batch_determinism"],
+        batch_cond_uncond=settings["batch_cond_uncond"],
+        pad_cond_uncond=settings["pad_cond_uncond"],
+        pad_cond_uncond_v0=settings["pad_cond_uncond_v0"],
+        zero_terminal_snr=settings["sd_noise_schedule"] == "Zero Terminal SNR",
+        downcast_alphas=settings["use_downcasted_alpha_bar"],
+    )
+
+
+def _conditioning(settings: Settings) -> ConditioningOptions:
+    return ConditioningOptions(
+        emphasis=settings["emphasis"],
+        clip_skip=settings["CLIP_stop_at_last_layers"],
+        comma_padding_backtrack=settings["comma_padding_backtrack"],
+        old_emphasis=settings["use_old_emphasis_implementation"],
+        old_scheduling=settings["use_old_scheduling"],
+        sdxl_clip_l_skip=settings["sdxl_clip_l_skip"],
+        sdxl_crop_top=settings["sdxl_crop_top"],
+        sdxl_crop_left=settings["sdxl_crop_left"],
+        sdxl_refiner_high_aesthetic_score=settings["sdxl_refiner_high_aesthetic_score"],
+        sdxl_refiner_low_aesthetic_score=settings["sdxl_refiner_low_aesthetic_score"],
+    )
+
+
+def _model(request: GenerationRequest, settings: Settings, checkpoint: Entry, vae: Entry | None) -> ModelOptions:
+    return ModelOptions(
+        checkpoint=_ref(checkpoint),
+        vae=_ref(vae) if vae else None,
+        keep_loaded=settings["sd_checkpoints_limit"],
+        unet_dtype=settings["unet_dtype_cpu"],
+        tiling=settings["tiling"] if request.tiling is None else request.tiling,
+        token_merging_ratio=settings["token_merging_ratio"],
+        upcast_attention=settings["upcast_attn"],
+        vae_tiling=settings["vae_tiling"],
+        vae_retry_float32=settings["auto_vae_precision"],
+    )
+
+
+def _preview(settings: Settings) -> PreviewOptions:
+    steps = settings["show_progress_every_n_steps"] if settings["live_previews_enable"] else 0
+    return PreviewOptions(every_steps=max(steps, 0), method="Full" if settings["show_progress_type"] == "Full" else "Approx cheap")
+
+
+def _ref(entry: Entry) -> FileRef:
+    return FileRef(name=entry.name, hash=entry.hash)
+
+
+def _checkpoint(request: GenerationRequest, settings: Settings, catalog: Catalog) -> tuple[Entry, tuple[str, ...]]:
+    """The chosen one, hashed. One that was set for good and is gone is replaced by the first, with a comment; one asked for here must be there."""
+    name = settings["sd_model_checkpoint"]
+    entries = catalog.entries("checkpoint")
+    if not entries:
+        raise NotFound("There is no checkpoint yet: put a .safetensors file into models/Stable-diffusion.")
+    found = catalog.find("checkpoint", name) if name else entries[0]
+    if found is None and "sd_model_checkpoint" in request.override_settings:
+        raise NotFound(f"Unknown checkpoint {name!r}. Known: {_choices(map(catalog.title, entries))}.")
+    if found is None:
+        return catalog.hashed(entries[0]), (f"The checkpoint {name} is not there any more; {entries[0].name} is used.",)
+    return catalog.hashed(found), ()
+
+
+def _vae(checkpoint: Entry, settings: Settings, catalog: Catalog, file: Path | None) -> Entry | None:
+    """None: the checkpoint's own."""
+    name, entries = settings["sd_vae"], catalog.entries("vae")
+    if file is not None:
+        found = next((entry for entry in entries if entry.path == file), None)
+        if found is None:
+            raise NotFound(f"The VAE {file} (--vae-path) is not there.")
+    elif name in ("None", ""):
+        return None
+    elif name == AUTOMATIC:
+        found = next((entry for entry in entries if entry.path.name.startswith(f"{checkpoint.stem}.")), None)
+    else:
+        found = catalog.find("vae", name)
+        if found is None:
+            raise NotFound(f"Unknown VAE {name!r}. Known: {_choices([AUTOMATIC, 'None', *(entry.path.name for entry in entries)])}.")
+    return catalog.hashed(found) if found else None
+
+
+def _choices(names: Iterable[str]) -> str:
+    names = tuple(names)
+    return ", ".join(names[:SHOWN_CHOICES]) + (", …" if len(names) > SHOWN_CHOICES else "")
+
+
+def _ignored(request: GenerationRequest, styles: StyleTable) -> list[str]:
+    """What was asked for and does nothing."""
+    unknown = [f"There is no style {name!r}." for name in styles.unknown(request.styles)]
+    return unknown + [
+        f"The setting {key} does nothing yet." for key, value in request.override_settings.items() if key in KNOWN_ELSEWHERE and value != KNOWN_ELSEWHERE[key]
+    ]
