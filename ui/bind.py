@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from backend.fields import BY_KEY, to_request
 from backend.request import GenerationRequest
@@ -16,7 +18,7 @@ def label(name: str) -> str:
     return BY_KEY[name].label
 
 
-def default(name: str) -> object:
+def default(name: str) -> Any:
     """What the page starts with."""
     return BY_KEY[name].default
 
@@ -25,12 +27,12 @@ def default(name: str) -> object:
 class Form:
     """The components of one tab. `components` go by field name; `checkpoint` and `extra` ask for something else than a field."""
 
-    components: Mapping[str, gr.components.Component]
+    components: Mapping[str, Component]
     checkpoint: gr.Dropdown
     extra: gr.Checkbox  # off: the fields of the "Extra" group are left at their defaults
 
     @property
-    def inputs(self) -> list[gr.components.Component]:
+    def inputs(self) -> list[Component]:
         """What an event reads, in the order that `request` expects."""
         return [self.checkpoint, self.extra, *self.components.values()]
 

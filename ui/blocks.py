@@ -1,7 +1,7 @@
 """The page as a whole: `build` makes it, `mount` puts it at / of the app."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,9 +24,9 @@ def build(service: GenerationService) -> gr.Blocks:
     return _in_a_loop(lambda: _build(service))
 
 
-def mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
-    """After every other route: what is mounted at / takes all that is left."""
-    return _in_a_loop(lambda: _mount(app, blocks))
+def mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str] | None = None) -> FastAPI:
+    """After every other route: what is mounted at / takes all that is left. accounts: {name: password} of those who may come in; none = everyone."""
+    return _in_a_loop(lambda: _mount(app, blocks, accounts or {}))
 
 
 def _build(service: GenerationService) -> gr.Blocks:
@@ -37,7 +37,7 @@ def _build(service: GenerationService) -> gr.Blocks:
     return blocks
 
 
-def _mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
+def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str]) -> FastAPI:
     _calm_queue(blocks)
     return gr.mount_gradio_app(
         app,
@@ -45,6 +45,7 @@ def _mount(app: FastAPI, blocks: gr.Blocks) -> FastAPI:
         path="/",
         theme=theme(),
         head=head(),
+        auth=list(accounts.items()) or None,
         footer_links=[],
         run_history=False,
         max_file_size="64mb",

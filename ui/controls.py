@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
 
 from backend.sampling.names import SAMPLERS, SCHEDULERS
 from ui import bind
@@ -14,7 +15,7 @@ from ui.events import QUICK
 class Controls:
     """`fields` go by field name; `extra` only opens the group of the variation seed."""
 
-    fields: Mapping[str, gr.components.Component]
+    fields: Mapping[str, Component]
     extra: gr.Checkbox
 
 
@@ -27,7 +28,7 @@ def build(tab: str) -> Controls:
     return Controls(fields=sampling | size | cfg | seed, extra=extra)
 
 
-def _sampling(tab: str) -> dict[str, gr.components.Component]:
+def _sampling(tab: str) -> dict[str, Component]:
     with gr.Row(elem_id=f"sampler_selection_{tab}", elem_classes="line"):
         sampler = _dropdown("sampler_name", [sampler.label for sampler in SAMPLERS], f"{tab}_sampling")
         scheduler = _dropdown("scheduler", [scheduler.label for scheduler in SCHEDULERS], f"{tab}_scheduler")
@@ -35,7 +36,7 @@ def _sampling(tab: str) -> dict[str, gr.components.Component]:
     return {"sampler_name": sampler, "scheduler": scheduler, "steps": steps}
 
 
-def _size_and_batch(tab: str) -> dict[str, gr.components.Component]:
+def _size_and_batch(tab: str) -> dict[str, Component]:
     with gr.Row(elem_id=f"{tab}_dimensions_row", elem_classes="line dimensions"):
         with gr.Column(elem_id=f"{tab}_column_size", min_width=0, scale=4):
             width = _slider(tab, "width", 64, 2048, 8)
@@ -50,7 +51,7 @@ def _size_and_batch(tab: str) -> dict[str, gr.components.Component]:
     return {"width": width, "height": height, "n_iter": count, "batch_size": batch}
 
 
-def _seed(tab: str) -> tuple[dict[str, gr.components.Component], gr.Checkbox]:
+def _seed(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
     """The "Extra" group is opened by style.css alone: no event, no flash."""
     with gr.Row(elem_id=f"{tab}_seed_row", elem_classes="line seed"):
         seed = _seed_box(tab, "seed")

@@ -14,7 +14,7 @@ from backend.tasks import Task
 CLIENT = re.compile(r"[0-9a-f]{32}")
 RECENT = 3  # finished tasks that a page still hears of
 FINISHED = ("done", "failed", "interrupted")
-MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif"}
+MEDIA_TYPES: Mapping[str, str] = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif"}
 
 
 def new_task_id(client: str) -> str:

@@ -1,7 +1,7 @@
 """JSON and files for the page's own JavaScript, under /internal. Names, prompts and metadata leave as JSON; the page shows them as text."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
@@ -15,8 +15,8 @@ from backend.sidecar import read_sidecar
 from backend.tasks import Task
 from ui import progress, quicksettings
 
-NO_STORE = {"Cache-Control": "no-store"}
-A_DAY = {"Cache-Control": "private, max-age=86400"}
+NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
+A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
 
 
 class Client(BaseModel):

@@ -1,15 +1,15 @@
 """Colours, radii and fonts of the page, light and dark. static/*.css only uses the variables that come out of this."""
 
-import gradio as gr
+from gradio.themes import Base
 from gradio.themes.utils.colors import Color
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "sans-serif")  # nothing is fetched
 MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """Warm greys and one burnt orange; quiet borders instead of shadows."""
-    base = gr.themes.Base(primary_hue=_ember(), secondary_hue=_ember(), neutral_hue=_stone(), font=SANS, font_mono=MONO)
+    base = Base(primary_hue=_ember(), secondary_hue=_ember(), neutral_hue=_stone(), font=SANS, font_mono=MONO)
     return base.set(
         body_background_fill="#f6f6f4",
         body_background_fill_dark="#171614",

@@ -12,7 +12,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser
+from starlette.types import ASGIApp
 
+from backend.guard import Guard
 from tests.ui.fake_service import FakeService
 from tests.ui.page import Txt2img, open_page
 from ui.blocks import build, mount
@@ -28,7 +30,7 @@ def page_app(service: FakeService) -> FastAPI:
 
 
 @contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
+def serve(app: ASGIApp) -> Iterator[str]:
     """The address of `app` on a free port."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
     thread = Thread(target=server.run, daemon=True)
@@ -45,7 +47,7 @@ def serve(app: FastAPI) -> Iterator[str]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeService, str]]:
     """One server for a module's tests; `service` makes it new for each."""
     service = FakeService(tmp_path_factory.mktemp("service"))
-    with serve(page_app(service)) as url:
+    with serve(Guard(page_app(service))) as url:  # with the headers that app.py's page has
         yield service, url
     service.close()
 

@@ -24,6 +24,7 @@ def test_a_press_of_generate_draws_what_was_asked_and_shows_its_parameters(page:
     asked = service.tasks()[0].request
     assert (asked.prompt, asked.negative_prompt, asked.seed.seed) == ("a lighthouse", "blurry", 42)
     assert (asked.sampling.steps, asked.sampling.cfg_scale, asked.sampling.sampler, asked.sampling.scheduler) == (7, 5.5, "Euler a", "Karras")
+    assert (asked.size.width, asked.size.height) == (128, 128)
     assert page.infotext() == service.tasks()[0].images[0].infotext
     assert page.page.locator(".picture img").evaluate("image => image.naturalWidth") == 128
 
@@ -152,6 +153,8 @@ def test_the_engines_state_is_seen_before_the_first_step(page: Txt2img, service:
     page.wait_for(".pill.engine", "Starting the engine…")
     service.hold()
     page.generate()
+    page.wait_for(".results .what", "Starting the engine…")
+    service.engine = "ready"
     page.wait_for(".results .what", "Loading checkpoint demo.safetensors")
     service.release()
     page.wait_finished()

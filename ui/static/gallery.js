@@ -79,10 +79,11 @@ webui.gallery = (() => {
   const what = (state, task) => {
     if (state.lost) return 'No connection to the server – the picture goes on without this page';
     if (task.state === 'queued' && task.position > 0) return `Waiting: ${plural(task.position, 'task')} before this one`;
-    if (!task.step) return task.status || (state.engine === 'starting' ? 'Starting the engine…' : 'Preparing…');
-    const steps = `step ${task.step} of ${task.steps}`;
-    if (task.batches < 2) return steps;
-    return `${steps} · ${task.batch_size > 1 ? 'batch' : 'image'} ${task.batch + 1} of ${task.batches}`;
+    if (!task.step && state.engine === 'starting') return 'Starting the engine…';
+    if (!task.step && task.status) return task.status;
+    const parts = task.step ? [`step ${task.step} of ${task.steps}`] : [];
+    if (task.batches > 1) parts.push(`${task.batch_size > 1 ? 'batch' : 'image'} ${task.batch + 1} of ${task.batches}`);
+    return parts.join(' · ') || 'Preparing…';
   };
 
   // What went wrong stays until the next task has ended; comments belong to the task whose pictures one sees.
