@@ -168,10 +168,12 @@ class _Prompts:
     def extra(self) -> dict[str, str]:
         """As A1111 writes them."""
         hashes = ", ".join(f"{name}: {short}" for name, short in self.used)
-        options = self._options
-        texts = (text for prompt in self._done.values() for text in prompt.rows)
-        shown = options.emphasis != "Original" and not options.old_emphasis and any("(" in text or "[" in text for text in texts)
-        return ({"TI hashes": hashes} if hashes else {}) | ({"Emphasis": options.emphasis} if shown else {})
+        return ({"TI hashes": hashes} if hashes else {}) | ({"Emphasis": self._options.emphasis} if self._emphasis_matters() else {})
+
+    def _emphasis_matters(self) -> bool:
+        texts = [text for prompt in self._done.values() for text in prompt.rows]
+        brackets = any("(" in text or "[" in text for text in texts) and not self._options.old_emphasis
+        return self._options.emphasis == "Compel" or (self._options.emphasis != "Original" and brackets)
 
     def _encoded(self, text: str, negative: bool) -> EncodedPrompt:
         schedule = prompt_schedule(text, self._total_calls, old=self._options.old_scheduling)

@@ -99,6 +99,7 @@ def test_the_mode_is_told_for_the_infotext_where_brackets_are_used(cache: Prompt
     assert encoded(cache, job("a (cat)", conditioning=options), model()).extra == {"Emphasis": "No norm"}
     assert encoded(cache, job("a [cat:dog:2]", conditioning=options), model()).extra == {}
     assert encoded(cache, job("a (cat)"), model()).extra == {}
+    assert encoded(cache, job("a cat++", conditioning=ConditioningOptions(emphasis="Compel")), model()).extra == {"Emphasis": "Compel"}
 
 
 def test_old_emphasis_cuts_a_long_prompt_and_says_so(cache: PromptCache):
