@@ -194,6 +194,8 @@ webui.gallery = (() => {
   const sent = text => {
     refusal = text || '';
     webui.progress.again();
+    const frame = part('.frame'), box = frame.getBoundingClientRect();
+    if (innerWidth <= 800 && (box.bottom < 100 || box.top > innerHeight - 200)) frame.scrollIntoView({ block: 'center', behavior: 'smooth' }); // a phone
   };
 
   // ♻️: the seed of the picture that is shown; without one the box keeps its number.

@@ -1,0 +1,78 @@
+from collections.abc import Mapping
+
+import gradio as gr
+import pytest
+
+from backend.errors import WebUIError
+from backend.fields import FIELDS
+from backend.request import GenerationRequest, Sampling, Seed, Size
+from ui import bind, controls
+
+
+@pytest.fixture
+def form() -> bind.Form:
+    with gr.Blocks():
+        built = controls.build("txt2img")
+        prompts = {"prompt": gr.Textbox(), "negative_prompt": gr.Textbox()}
+        return bind.Form(components={**prompts, **built.fields}, checkpoint=gr.Dropdown(), extra=built.extra)
+
+
+def values(form: bind.Form, changed: Mapping[str, object], *, checkpoint: str | None = None, extra: bool = False) -> list[object]:
+    """What Gradio hands over when everything but `changed` is untouched."""
+    return [checkpoint, extra, *(changed.get(name, getattr(component, "value", None)) for name, component in form.components.items())]
+
+
+def test_an_untouched_page_asks_for_the_defaults(form: bind.Form) -> None:
+    assert form.request(values(form, {})) == GenerationRequest()
+
+
+def test_every_component_goes_to_the_field_of_its_name(form: bind.Form) -> None:
+    changed = {
+        "prompt": "a",
+        "negative_prompt": "b",
+        "sampler_name": "Euler a",
+        "scheduler": "Karras",
+        "steps": 3,
+        "width": 64,
+        "height": 72,
+        "n_iter": 2,
+        "batch_size": 4,
+        "cfg_scale": 1.5,
+        "seed": 10,
+        "subseed": 11,
+        "subseed_strength": 0.25,
+        "seed_resize_from_w": 80,
+        "seed_resize_from_h": 88,
+    }
+    assert set(changed) == set(form.components)
+    assert form.request(values(form, changed, checkpoint="x.safetensors", extra=True)) == GenerationRequest(
+        prompt="a",
+        negative_prompt="b",
+        seed=Seed(seed=10, subseed=11, subseed_strength=0.25, resize_from_w=80, resize_from_h=88),
+        size=Size(width=64, height=72),
+        sampling=Sampling(sampler="Euler a", scheduler="Karras", steps=3, cfg_scale=1.5),
+        batch_size=4,
+        n_iter=2,
+        override_settings={"sd_model_checkpoint": "x.safetensors"},
+    )
+
+
+def test_the_extra_group_is_left_out_while_it_is_closed(form: bind.Form) -> None:
+    changed = {"subseed": 11, "subseed_strength": 0.25, "seed_resize_from_w": 80, "seed_resize_from_h": 88}
+    assert form.request(values(form, changed, extra=False)).seed == Seed()
+
+
+def test_an_emptied_number_means_the_default(form: bind.Form) -> None:
+    assert form.request(values(form, {"seed": None})).seed.seed == -1
+
+
+def test_a_value_of_the_wrong_kind_is_refused_in_words(form: bind.Form) -> None:
+    with pytest.raises(WebUIError, match="Sampling steps"):
+        form.request(values(form, {"steps": "many"}))
+
+
+def test_labels_and_defaults_come_from_the_table_of_fields(form: bind.Form) -> None:
+    table = {field.key: (field.label, field.default) for field in FIELDS}
+    for name, component in form.components.items():
+        if name not in ("prompt", "negative_prompt"):
+            assert (component.label, getattr(component, "value", None)) == table[name]
