@@ -1,6 +1,7 @@
 """diffusers' and transformers' modules: built empty on the meta device, then filled once from the file."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -81,37 +82,37 @@ def _words(shape: tuple[int, ...]) -> str:
 def unet_part(file: WeightFile, shape: UNetShape) -> Part:
     attention = [depth > 0 for depth in shape.depth]
     depth = [*shape.depth[:-1], shape.mid_depth]  # diffusers takes the middle's from the last level
-    vector = {}
+    config: dict[str, Any] = {
+        "in_channels": shape.in_channels,
+        "block_out_channels": shape.channels,
+        "layers_per_block": shape.layers,
+        "down_block_types": tuple("CrossAttnDownBlock2D" if has else "DownBlock2D" for has in attention),
+        "up_block_types": tuple("CrossAttnUpBlock2D" if has else "UpBlock2D" for has in reversed(attention)),
+        "transformer_layers_per_block": tuple(max(1, blocks) for blocks in depth),
+        "attention_head_dim": shape.heads,  # diffusers' name for the number of heads
+        "cross_attention_dim": shape.context_width,
+        "use_linear_projection": shape.linear_projection,
+    }
     if shape.vector_width:
-        vector = {"addition_embed_type": "text_time", "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": shape.vector_width}
+        config |= {"addition_embed_type": "text_time", "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": shape.vector_width}
     with torch.device("meta"):
-        module = UNet2DConditionModel(
-            in_channels=shape.in_channels,
-            block_out_channels=shape.channels,
-            layers_per_block=shape.layers,
-            down_block_types=tuple("CrossAttnDownBlock2D" if has else "DownBlock2D" for has in attention),
-            up_block_types=tuple("CrossAttnUpBlock2D" if has else "UpBlock2D" for has in reversed(attention)),
-            transformer_layers_per_block=tuple(max(1, blocks) for blocks in depth),
-            attention_head_dim=shape.heads,  # diffusers' name for the number of heads
-            cross_attention_dim=shape.context_width,
-            use_linear_projection=shape.linear_projection,
-            **vector,
-        )
+        module = UNet2DConditionModel(**config)
     names = [name for name, _ in module.named_parameters()]
     return Part("U-Net", module, sources.unet_sources(names, UNET, shape.layers, tuple(reversed(attention))), file)
 
 
 def vae_part(file: WeightFile, shape: VaeShape) -> Part:
     levels = len(shape.channels)
+    config: dict[str, Any] = {
+        "block_out_channels": shape.channels,
+        "layers_per_block": shape.layers,
+        "latent_channels": shape.latent_channels,
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "sample_size": VAE_TILE,
+    }
     with torch.device("meta"):
-        module = AutoencoderKL(
-            block_out_channels=shape.channels,
-            layers_per_block=shape.layers,
-            latent_channels=shape.latent_channels,
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            sample_size=VAE_TILE,
-        )
+        module = AutoencoderKL(**config)
     names = [name for name, _ in module.named_parameters()]
     own_names = file.shapes.__contains__ if is_diffusers_vae(file.shapes) else None
     return Part("VAE", module, sources.vae_sources(names, vae_prefix(file.shapes) or "", levels, diffusers_names=own_names), file)

@@ -7,17 +7,15 @@ diffusers' own forward() serves many models; this walk does the same sums for SD
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention import BasicTransformerBlock
-from diffusers.models.attention_processor import Attention
-from diffusers.models.resnet import ResnetBlock2D
-from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
 from backend.checkpoints.token_merging import merging
+
+Block = Any  # a module of diffusers, whose parts torch types as "Tensor or Module"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class UNetOptions:
 class UNetCall:
     """(x, t, cross, vector) → the U-Net's output, in its own dtype. bring(block) is told which block comes next (--lowvram)."""
 
-    def __init__(self, unet: UNet2DConditionModel, bring: Callable[[nn.Module], None] | None = None) -> None:
+    def __init__(self, unet: Block, bring: Callable[[nn.Module], None] | None = None) -> None:
         self.options = UNetOptions()
         self._unet = unet
         self._ends = nn.ModuleList(
@@ -91,7 +89,7 @@ class UNetCall:
             emb = emb + self._unet.add_embedding(vector)
         return F.silu(emb)
 
-    def _transformer(self, module: Transformer2DModel, x: Tensor, cross: Tensor, pixels: int) -> Tensor:
+    def _transformer(self, module: Block, x: Tensor, cross: Tensor, pixels: int) -> Tensor:
         batch, channels, height, width = x.shape
         h = module.norm(x)
         if module.use_linear_projection:
@@ -107,7 +105,7 @@ class UNetCall:
             h = module.proj_out(h.reshape(batch, height, width, channels).permute(0, 3, 1, 2))
         return h.add_(x) if h.stride() == x.stride() else x + h  # the sum keeps the picture's layout
 
-    def _block(self, block: BasicTransformerBlock, x: Tensor, cross: Tensor, size: tuple[int, int] | None) -> Tensor:
+    def _block(self, block: Block, x: Tensor, cross: Tensor, size: tuple[int, int] | None) -> Tensor:
         """size: of the picture in tokens where tokens may be merged."""
         normed = block.norm1(x)
         if size is not None and self.options.token_merging_ratio > 0:
@@ -120,7 +118,7 @@ class UNetCall:
         value, gate = block.ff.net[0].proj(block.norm3(x)).chunk(2, dim=-1)
         return block.ff.net[2](F.gelu(gate).mul_(value)).add_(x)
 
-    def _attention(self, attention: Attention, x: Tensor, source: Tensor) -> Tensor:
+    def _attention(self, attention: Block, x: Tensor, source: Tensor) -> Tensor:
         heads = attention.heads
         q, k, v = _split(attention.to_q(x), heads), _split(attention.to_k(source), heads), _split(attention.to_v(source), heads)
         if self.options.upcast_attention and v.dtype != torch.float32:
@@ -135,7 +133,7 @@ def _split(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(2, (heads, -1)).transpose(1, 2)
 
 
-def _resnet(block: ResnetBlock2D, x: Tensor, emb: Tensor) -> Tensor:
+def _resnet(block: Block, x: Tensor, emb: Tensor) -> Tensor:
     """emb: behind its SiLU."""
     h = block.conv1(F.silu(block.norm1(x), inplace=True))
     h.add_(block.time_emb_proj(emb)[:, :, None, None])

@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
 from backend.errors import WebUIError
@@ -15,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 class Vae:
-    """A VAE on its device. tiles, retry_float32: plain switches, see ModelOptions."""
+    """An AutoencoderKL on its device. tiles, retry_float32: plain switches, see ModelOptions."""
 
-    def __init__(self, module: AutoencoderKL, *, scale: float, device: torch.device, dtype: torch.dtype, bring: Callable[[nn.Module], None]) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, *, scale: float, device: torch.device, dtype: torch.dtype, bring: Callable[[nn.Module], None]) -> None:
+        self.module: Any = module
         self.dtype = dtype
         self.tiles = False
         self.retry_float32 = True
@@ -57,14 +56,14 @@ class Vae:
         return _walk_decoder(vae, z).float()
 
     def _encode(self, pixels: Tensor, noise: Tensor | None) -> Tensor:
-        posterior = self.module.encode(pixels.to(self.dtype)).latent_dist
+        posterior = self.module.encode(pixels.to(self.dtype), return_dict=False)[0]
         latent = posterior.mean.float()
         if noise is not None:
             latent = latent + posterior.std.float() * noise.to(latent.device)
         return self._scale * latent
 
 
-def _walk_decoder(vae: AutoencoderKL, z: Tensor) -> Tensor:
+def _walk_decoder(vae: Any, z: Tensor) -> Tensor:
     """What vae.decode() computes, without the passes over memory that change nothing."""
     decoder = vae.decoder
     x = decoder.conv_in(vae.post_quant_conv(z))
@@ -79,7 +78,7 @@ def _walk_decoder(vae: AutoencoderKL, z: Tensor) -> Tensor:
     return decoder.conv_out(F.silu(decoder.conv_norm_out(x), inplace=True))
 
 
-def _resnet(block: ResnetBlock2D, x: Tensor) -> Tensor:
+def _resnet(block: Any, x: Tensor) -> Tensor:
     h = block.conv1(F.silu(block.norm1(x), inplace=True))
     h = block.conv2(F.silu(block.norm2(h), inplace=True))
     return h.add_(x if block.conv_shortcut is None else block.conv_shortcut(x))

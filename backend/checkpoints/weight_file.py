@@ -8,7 +8,7 @@ import types
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ class WeightFile(Protocol):
     path: Path
     metadata: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]
-    mapped: bool  # False: an old pickle that had to be read whole; drop() forgets it for good
+    mapped: bool  # False: an old pickle that had to be read whole
 
     def tensor(self, key: str) -> Tensor: ...
 
@@ -75,8 +75,8 @@ class SafetensorsFile:
     def __init__(self, path: Path) -> None:
         header = read_header(path)
         self.path = path
-        self.metadata = header.metadata
-        self.shapes = {key: tuple(info.shape) for key, info in header.tensors.items()}
+        self.metadata: Mapping[str, str] = header.metadata
+        self.shapes: Mapping[str, tuple[int, ...]] = {key: tuple(info.shape) for key, info in header.tensors.items()}
         self._infos = header.tensors
         self._file = path.open("rb")
         self._identity = identity(os.fstat(self._file.fileno()))
@@ -112,8 +112,9 @@ class PickleFile:
         self.metadata: Mapping[str, str] = {}
         self.mapped = zipfile.is_zipfile(path)
         self._identity = identity(path.stat())
-        self._tensors: Mapping[str, Tensor] | None = self._read()
-        self.shapes = {key: tuple(tensor.shape) for key, tensor in self._tensors.items()}
+        tensors = self._read()
+        self.shapes: Mapping[str, tuple[int, ...]] = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+        self._tensors: Mapping[str, Tensor] | None = tensors
 
     def tensor(self, key: str) -> Tensor:
         if self._tensors is None:
@@ -162,7 +163,7 @@ def _culprit(error: Exception) -> str:
     return words[1].split()[0] if len(words) > 1 else "not a plain list of weights"
 
 
-def _harmless() -> list[object]:
+def _harmless() -> list[Any]:
     """What the first Stable Diffusion files carry besides tensors: a trainer's class name and numpy numbers. Nothing of it runs."""
     trainer = types.new_class("ModelCheckpoint")
     number = np.float64(0).__reduce__()[0]
