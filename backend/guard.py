@@ -8,17 +8,17 @@ Programs without a browser send none of these headers and pass.
 import re
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOGIN_TRIES, LOGIN_SECONDS = 10, 60  # wrong passwords per client address before it has to wait
 
-PAGE_HEADERS = {
+PAGE_HEADERS: Mapping[str, str] = {
     # Gradio's components are built with Function and inline scripts; nothing may be loaded from, or sent to, another host.
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' data: blob:; "

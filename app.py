@@ -1,0 +1,186 @@
+"""Composition root: flags → paths → engine → settings → catalog → service → FastAPI (/sdapi/v1, /internal) + Gradio (/) → uvicorn.
+
+What takes long to import is imported inside functions, after the engine has been started: its imports run beside this process's.
+"""
+
+import logging
+import os
+import shlex
+import socket
+import sys
+import webbrowser
+from collections.abc import Awaitable, Callable, Sequence
+from errno import EADDRINUSE
+from pathlib import Path
+from threading import Thread
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from backend import logs
+from backend.errors import WebUIError
+from backend.flags import Flags, parse_flags, unhonoured
+from backend.paths import Paths
+from backend.workers.process import ProcessWorker
+from backend.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+    from starlette.types import ASGIApp
+
+    from backend.service import GenerationService
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent
+GRACE = 1  # seconds that open connections get at the end
+WINDOWS_IN_USE = 10048  # WSAEADDRINUSE
+
+
+def main(argv: Sequence[str]) -> int:
+    """The exit status: 0 after Ctrl+C, 1 if the server could not start."""
+    flags = parse_flags([*shlex.split(os.environ.get("COMMANDLINE_ARGS", "")), *argv])
+    logs.configure(flags.loglevel or os.environ.get("SD_WEBUI_LOG_LEVEL", ""))
+    if missing := unhonoured(flags):
+        log.info("Not supported yet, and ignored: %s", ", ".join(missing))
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read as gradio is imported
+    try:
+        with listen(flags) as listener:
+            paths = Paths.from_flags(flags, ROOT)
+            paths.ensure()
+            worker = ProcessWorker(flags, paths, log_level=logging.getLevelName(logging.getLogger().level))
+            try:
+                serve(flags, paths, worker, listener)
+            finally:
+                worker.close()
+    except WebUIError as error:
+        log.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        log.info("Stopped")
+    return 0
+
+
+def listen(flags: Flags) -> socket.socket:
+    """The bound socket, taken before anything else, so that a second start ends at once."""
+    host, port = address(flags)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = "is in use by another program" if error.errno in (EADDRINUSE, WINDOWS_IN_USE) else f"cannot be opened ({error.strerror or error})"
+        raise WebUIError(f"Port {port} on {host} {reason}. Stop that program, or choose another port with --port.") from error
+
+
+def address(flags: Flags) -> tuple[str, int]:
+    """Host and port. A1111's API without a page has a port of its own."""
+    host = flags.server_name or ("0.0.0.0" if flags.listen else "127.0.0.1")
+    return host, flags.port or (7861 if flags.nowebui else 7860)
+
+
+def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.socket) -> None:
+    """Returns after Ctrl+C, when every task and the engine have ended."""
+    import uvicorn
+
+    from backend.watch import watch
+
+    service = open_service(flags, paths, worker)
+    stop_watching = watch(service.catalog, paths)
+    config = uvicorn.Config(
+        build(service, flags),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=flags.timeout_keep_alive,
+        timeout_graceful_shutdown=GRACE,
+        ssl_keyfile=flags.tls_keyfile,
+        ssl_certfile=flags.tls_certfile,
+    )
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce(flags)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            Thread(target=service.close).start()  # whoever waits for a picture gets an answer, and the connection ends by itself
+            super().handle_exit(sig, frame)
+
+    try:
+        Server(config).run(sockets=[listener])
+    finally:
+        stop_watching()
+        service.close()
+
+
+def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationService":
+    """Settings, files, styles and the queue over them."""
+    from backend.catalog import Catalog
+    from backend.hashes import HashCache
+    from backend.prompts.styles import StyleTable
+    from backend.service import GenerationService
+    from backend.settings import SettingsStore
+
+    catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
+    return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleTable.read(paths.styles_files))
+
+
+def build(service: "GenerationService", flags: Flags) -> "ASGIApp":
+    """API, the page's own routes, the page, and the guard around all of them."""
+    from fastapi import Depends, FastAPI
+    from starlette.middleware.cors import CORSMiddleware
+
+    from backend.api import errors
+    from backend.api.access import page_accounts
+    from backend.api.router import build_ping, build_router
+    from backend.guard import Guard
+
+    app = FastAPI(title="Stable Diffusion", docs_url=None, redoc_url=None)  # both would be loaded from a CDN; /openapi.json is ours
+    errors.install(app)
+    origins, origin_regex = flags.cors_allow_origins, flags.cors_allow_origins_regex
+    if origins or origin_regex:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_origin_regex=origin_regex, allow_methods=["*"], allow_headers=["*"], allow_credentials=True
+        )
+    app.include_router(build_ping())
+    if api_is_served(flags):
+        app.include_router(build_router(service, flags))
+    if not flags.nowebui:
+        from ui import blocks, routes
+
+        page = blocks.build(service)
+        accounts = page_accounts(flags)
+        app.include_router(routes.build_routes(service), dependencies=[Depends(logged_in(app))] if accounts else [])
+        blocks.mount(app, page, accounts)
+    return Guard(app, names=[flags.server_name] if flags.server_name else [], origins=origins, origin_regex=origin_regex or "")
+
+
+def logged_in(app: "FastAPI") -> "Callable[[Request], Awaitable[None]]":
+    """For the page's own routes: Gradio's login protects only Gradio's. Reads its cookies, which is no public interface of it; a test watches."""
+    from fastapi import HTTPException
+
+    async def check(request: "Request") -> None:
+        page = app.router.routes[-1].app  # type: ignore[attr-defined]  # Gradio, mounted last
+        cookies = (request.cookies.get(f"access-token-{page.cookie_id}"), request.cookies.get(f"access-token-unsecure-{page.cookie_id}"))
+        if not any(cookie in page.tokens for cookie in cookies):
+            raise HTTPException(401, "Log in first")
+
+    return check
+
+
+def api_is_served(flags: Flags) -> bool:
+    """Always for this machine; for others only if asked for, as in A1111."""
+    here = address(flags)[0] in ("127.0.0.1", "::1", "localhost")
+    return here or flags.api or flags.nowebui
+
+
+def announce(flags: Flags) -> None:
+    host, port = address(flags)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    url = f"{'https' if flags.tls_certfile else 'http'}://{shown}:{port}"
+    log.info("Ready: %s%s", url, " (the API alone, under /sdapi/v1)" if flags.nowebui else "")
+    if flags.autolaunch and not flags.nowebui:
+        Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""POST txt2img: body → the same GenerationRequest as the page's → task → A1111's answer."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from backend.api.base64_image import encode
+from backend.api.progress import timestamp
+from backend.api.schemas import TextToImageResponse, Txt2ImgBody
+from backend.api.waiting import ended
+from backend.errors import WebUIError
+from backend.fields import BY_KEY, NOT_YET, from_labels, not_yet, to_request
+from backend.hashes import SHORT
+from backend.infotext import VERSION, read
+from backend.plan import Plan
+from backend.service import GenerationService
+from backend.settings import Settings
+from backend.tasks import SavedImage, Task
+
+log = logging.getLogger(__name__)
+
+
+def add_generation(router: APIRouter, service: GenerationService) -> None:
+    @router.post("/txt2img", response_model=TextToImageResponse)
+    async def txt2img(body: Txt2ImgBody) -> object:  # type: ignore[valid-type]
+        _refuse_scripts(body)
+        parameters = _parameters(body, service.settings.current)
+        request = to_request(_asked(parameters))
+        save = bool(parameters["save_images"])
+        task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
+        await ended(task)
+        if task.failure is not None:
+            raise task.failure
+        if task.plan is None:
+            raise HTTPException(503, "Interrupted while it was waiting.")
+        return await asyncio.to_thread(_answer, task, task.plan, parameters)
+
+
+def _parameters(body: BaseModel, settings: Settings) -> dict[str, Any]:
+    """The whole request by A1111's keys: what the body says, then what its infotext says, then the defaults."""
+    if body.model_extra:
+        log.info("txt2img: ignored what is no field of A1111's: %s", ", ".join(body.model_extra))
+    values = {key: getattr(body, key) for key in type(body).model_fields}
+    said = {key: values[key] for key in body.model_fields_set & values.keys()}
+    if values["infotext"]:
+        values |= _of_infotext(values["infotext"], settings, said)
+    return values
+
+
+def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What to_request reads: null is the API's default, sampler_index the old name of sampler_name."""
+    values = {key: value for key, value in parameters.items() if key in BY_KEY or key in NOT_YET}
+    values["sampler_name"] = values["sampler_name"] or parameters["sampler_index"]
+    return {key: BY_KEY[key].api_default if value is None and key in BY_KEY else value for key, value in values.items()}
+
+
+def _of_infotext(text: str, settings: Settings, said: dict[str, Any]) -> dict[str, Any]:
+    labels = read(text)
+    if missing := not_yet(labels):
+        raise WebUIError(f"{missing[0]}, which the infotext asks for, is not supported yet.")
+    told = from_labels(labels, settings)
+    overrides = {**told.get("override_settings", {}), **(said.get("override_settings") or {})}
+    return {**told, **said, **({"override_settings": overrides} if overrides else {})}
+
+
+def _refuse_scripts(body: Any) -> None:
+    """A1111's words, so that its clients find in them what they look for."""
+    for name in (body.script_name, *(body.alwayson_scripts or {})):
+        if name:
+            raise HTTPException(422, f"Script '{name}' not found")
+
+
+def _answer(task: Task, plan: Plan, parameters: dict[str, Any]) -> JSONResponse:
+    shown = sorted(task.images, key=lambda image: not image.grid)  # the grid first, as in A1111
+    images = [encode(image, plan.settings) for image in shown] if parameters["send_images"] is not False else []
+    return JSONResponse({"images": images, "parameters": parameters, "info": json.dumps(_info(task, plan, shown))})
+
+
+def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
+    """A1111's Processed, key by key."""
+    request, first = plan.request, plan.images[0]
+    return {
+        "prompt": first.prompt,
+        "all_prompts": [image.prompt for image in plan.images],
+        "negative_prompt": first.negative_prompt,
+        "all_negative_prompts": [image.negative_prompt for image in plan.images],
+        "seed": first.seed,
+        "all_seeds": [image.seed for image in plan.images],
+        "subseed": first.subseed,
+        "all_subseeds": [image.subseed for image in plan.images],
+        "subseed_strength": request.seed.subseed_strength,
+        "width": request.size.width,
+        "height": request.size.height,
+        "sampler_name": plan.sampler.label,
+        "cfg_scale": request.sampling.cfg_scale,
+        "steps": request.sampling.steps,
+        "batch_size": request.batch_size,
+        "restore_faces": False,
+        "face_restoration_model": None,
+        "sd_model_name": plan.checkpoint.stem,
+        "sd_model_hash": plan.checkpoint.hash[:SHORT],
+        "sd_vae_name": plan.vae.path.name if plan.vae else None,
+        "sd_vae_hash": plan.vae.hash[:SHORT] if plan.vae else None,
+        "seed_resize_from_w": request.seed.resize_from_w,
+        "seed_resize_from_h": request.seed.resize_from_h,
+        "denoising_strength": None,
+        "extra_generation_params": task.extra,
+        "index_of_first_image": sum(image.grid for image in shown),
+        "infotexts": [image.infotext for image in shown],
+        "styles": list(request.styles),
+        "job_timestamp": timestamp(task.started),
+        "clip_skip": plan.settings["CLIP_stop_at_last_layers"],
+        "is_using_inpainting_conditioning": False,
+        "version": VERSION,
+    }

@@ -1,0 +1,54 @@
+"""The settings, the command line and the engine's memory."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from backend.api.schemas import MemoryResponse
+from backend.catalog import Entry
+from backend.errors import NotFound
+from backend.flags import Flags
+from backend.service import GenerationService
+
+SECRETS = ("gradio_auth", "api_auth", "ngrok", "ngrok_options")  # shown as null or as "***"
+CHECKPOINT = "sd_model_checkpoint"
+
+
+def add_options(router: APIRouter, service: GenerationService, flags: Flags) -> None:
+    @router.get("/options")
+    async def get_options() -> dict[str, Any]:
+        entry = _chosen(service)
+        checkpoint = {CHECKPOINT: service.catalog.title(entry), "sd_checkpoint_hash": entry.hash} if entry else {}
+        return {**service.settings.current.as_dict(), **checkpoint}
+
+    @router.post("/options")
+    async def set_options(req: dict[str, Any]) -> None:
+        await asyncio.to_thread(_set, service, req)
+
+    @router.get("/cmd-flags")
+    async def get_cmd_flags() -> dict[str, Any]:
+        return {name: "***" if name in SECRETS and value else value for name, value in asdict(flags).items()}
+
+    @router.get("/memory", response_model=MemoryResponse)
+    async def get_memory() -> object:
+        return await asyncio.to_thread(service.memory)
+
+
+def _chosen(service: GenerationService) -> Entry | None:
+    """The checkpoint of the settings; the first one where they name none."""
+    name = service.settings.current[CHECKPOINT]
+    return (service.catalog.find("checkpoint", name) if name else None) or next(iter(service.catalog.entries("checkpoint")), None)
+
+
+def _set(service: GenerationService, values: dict[str, Any]) -> None:
+    """A checkpoint may be named by title, name or hash; one that is not there is refused."""
+    name = values.get(CHECKPOINT)
+    if name:
+        entry = service.catalog.find("checkpoint", str(name))
+        if entry is None:
+            known = ", ".join(service.catalog.title(entry) for entry in service.catalog.entries("checkpoint")) or "none"
+            raise NotFound(f"Checkpoint {name!r} not found. There are: {known}.")
+        values = {**values, CHECKPOINT: service.catalog.title(entry)}
+    service.settings.update(values)

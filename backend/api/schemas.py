@@ -1,0 +1,125 @@
+"""Bodies of /sdapi/v1, named as in A1111's openapi.json, so that generated clients keep their names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from backend.fields import FIELDS
+
+# Of A1111's request, what is no field of a picture, or belongs to what is not there yet. key: (type, default)
+_BESIDE_FIELDS: Mapping[str, tuple[Any, Any]] = {
+    "restore_faces": (bool, None),
+    "do_not_save_samples": (bool, False),  # save_images decides, as in A1111
+    "do_not_save_grid": (bool, False),
+    "denoising_strength": (float, None),
+    "override_settings_restore_afterwards": (bool, True),  # overrides are never written to the settings here
+    "refiner_checkpoint": (str, None),
+    "refiner_switch_at": (float, None),
+    "firstpass_image": (str, None),
+    "comments": (dict, None),
+    "enable_hr": (bool, False),
+    "firstphase_width": (int, 0),
+    "firstphase_height": (int, 0),
+    "hr_scale": (float, 2.0),
+    "hr_upscaler": (str, None),
+    "hr_second_pass_steps": (int, 0),
+    "hr_resize_x": (int, 0),
+    "hr_resize_y": (int, 0),
+    "hr_checkpoint_name": (str, None),
+    "hr_sampler_name": (str, None),
+    "hr_scheduler": (str, None),
+    "hr_prompt": (str, ""),
+    "hr_negative_prompt": (str, ""),
+    "force_task_id": (str, None),
+    "sampler_index": (str, "Euler"),  # the old name of sampler_name
+    "script_name": (str, None),
+    "script_args": (list, []),
+    "send_images": (bool, True),
+    "save_images": (bool, False),
+    "alwayson_scripts": (dict, {}),
+    "infotext": (str, None),
+}
+# Null in A1111's schema: "nothing said", which is not the same as the value that then holds.
+_UNSAID = frozenset({"sampler_name", "scheduler", "styles", "override_settings"})
+_JSON: Mapping[type, Any] = {tuple: list[str], dict: dict[str, Any], list: list[Any]}
+
+
+def _txt2img_body() -> type[BaseModel]:
+    """Null is allowed everywhere, as in A1111, and means the default."""
+    rows = {field.key: (field.kind, None if field.key in _UNSAID else field.api_default) for field in FIELDS}
+    fields = {key: (_JSON.get(kind, kind) | None, default) for key, (kind, default) in {**rows, **_BESIDE_FIELDS}.items()}
+    return create_model("StableDiffusionProcessingTxt2Img", __config__=ConfigDict(extra="allow"), **fields)  # type: ignore[call-overload]
+
+
+Txt2ImgBody = _txt2img_body()
+
+
+class TextToImageResponse(BaseModel):
+    images: list[str]
+    parameters: dict[str, Any]
+    info: str
+
+
+class ProgressResponse(BaseModel):
+    progress: float
+    eta_relative: float
+    state: dict[str, Any]
+    current_image: str | None = None
+    textinfo: str | None = None
+
+
+class SDModelItem(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+    title: str
+    model_name: str
+    hash: str | None
+    sha256: str | None
+    filename: str
+    config: str | None
+
+
+class SDVaeItem(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    filename: str
+
+
+class SamplerItem(BaseModel):
+    name: str
+    aliases: list[str]
+    options: dict[str, str]
+
+
+class SchedulerItem(BaseModel):
+    name: str
+    label: str
+    aliases: list[str] | None
+    default_rho: float | None
+    need_inner_model: bool | None
+
+
+class PromptStyleItem(BaseModel):
+    name: str
+    prompt: str | None
+    negative_prompt: str | None
+
+
+class EmbeddingItem(BaseModel):
+    step: int | None = None
+    sd_checkpoint: str | None = None
+    sd_checkpoint_name: str | None = None
+    shape: int
+    vectors: int
+
+
+class EmbeddingsResponse(BaseModel):
+    loaded: dict[str, EmbeddingItem]
+    skipped: dict[str, EmbeddingItem]
+
+
+class MemoryResponse(BaseModel):
+    ram: dict[str, Any]
+    cuda: dict[str, Any]

@@ -1,0 +1,228 @@
+"""The one road from a request to saved pictures: queue → plan → worker → infotext → files. Page and API use nothing else."""
+
+import logging
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from threading import Condition, Thread
+
+from backend.catalog import Catalog
+from backend.errors import EngineFailed, WebUIError
+from backend.images.metadata import Encoding, encode
+from backend.infotext import write
+from backend.job import GeneratedImage
+from backend.paths import Paths
+from backend.plan import Plan, plan
+from backend.progress import Event, Preview, Status, Step
+from backend.prompts.styles import StyleTable
+from backend.request import GenerationRequest
+from backend.saving import make_grid, save_grid, save_sample
+from backend.settings import SettingsStore
+from backend.tasks import SavedImage, Task
+from backend.workers.worker import Worker
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 64  # ended tasks
+FRESH = 4  # of these, the last ones keep their pixels in memory
+
+
+class GenerationService:
+    """Tasks run one after another, in the order of their coming, in a thread of the service's own. Every method may be called from any thread."""
+
+    def __init__(self, settings: SettingsStore, catalog: Catalog, worker: Worker, paths: Paths, styles: StyleTable) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.styles = styles
+        self.paths = paths
+        self._worker = worker
+        self._draw = random.Random()
+        self._changed = Condition()
+        self._queue: deque[Task] = deque()
+        self._running: Task | None = None
+        self._tasks: tuple[Task, ...] = ()  # oldest first
+        self._closing = False
+        self._thread = Thread(target=self._work, name="service", daemon=True)
+        self._thread.start()
+
+    # ---- asking
+
+    def submit(self, request: GenerationRequest, *, id_task: str = "", save_samples: bool = True, save_grid: bool = True) -> Task:
+        """Returns at once. What is wrong with the request shows in the task."""
+        task = Task(
+            id=id_task or f"task({uuid.uuid4().hex[:15]})", request=request, settings=self.settings.current, save_samples=save_samples, save_grid=save_grid
+        )
+        with self._changed:
+            if self._closing:
+                raise EngineFailed("The program is ending.")
+            self._queue.append(task)
+            self._tasks = (*self._tasks, task)
+            self._changed.notify()
+        return task
+
+    def interrupt(self, id: str | None = None) -> None:
+        """The running task, or the one with this id; one that still waits leaves the queue and stays listed as interrupted."""
+        with self._changed:
+            task = self._running if id is None else self.task(id)
+            if task is None:
+                return
+            task.interrupt()
+            if task in self._queue:
+                self._queue.remove(task)
+                task.finish()
+
+    def skip(self, id: str | None = None) -> None:
+        """Go on with the next batch of the running task (if it has this id)."""
+        task = self._running
+        if task is not None and id in (None, task.id):
+            task.cancel.skip()
+
+    # ---- looking
+
+    def task(self, id: str) -> Task | None:
+        return next((task for task in reversed(self._tasks) if task.id == id), None)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """All that wait and run, and the last ones that ended; oldest first."""
+        return self._tasks
+
+    def current(self) -> Task | None:
+        return self._running
+
+    def queue_position(self, task: Task) -> int:
+        """How many tasks come before it; 0: running, or ended."""
+        with self._changed:
+            return self._queue.index(task) + (self._running is not None) if task in self._queue else 0
+
+    def engine_status(self) -> str:
+        """ "starting", "ready", "busy" or "stopped"."""
+        return self._worker.status()
+
+    def memory(self) -> dict[str, object]:
+        return self._worker.memory()
+
+    def embeddings(self) -> dict[str, object]:
+        """May wait until the engine is up."""
+        return self._worker.embeddings()
+
+    def close(self) -> None:
+        """Ends the running task, the waiting ones and the engine. Once is enough; twice does no harm."""
+        with self._changed:
+            self._closing = True
+            for task in self._queue:
+                task.interrupt()
+                task.finish()
+            self._queue.clear()
+            if self._running:
+                self._running.interrupt()
+            self._changed.notify()
+        self._worker.close()
+        self._thread.join()
+
+    # ---- the thread
+
+    def _work(self) -> None:
+        while task := self._next():
+            failure = None
+            try:
+                self._run(task)
+            except WebUIError as error:
+                failure = error
+                log.error("%s", error)
+            except Exception as error:  # the thread outlives whatever plan, worker or saving come up with
+                failure = EngineFailed(f"{type(error).__name__}: {error}")
+                log.exception("The task failed")
+            self._ended(task, failure)
+
+    def _next(self) -> Task | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            if self._closing:
+                return None
+            self._running = self._queue.popleft()
+            self._running.start("Preparing")
+            return self._running
+
+    def _run(self, task: Task) -> None:
+        began = time.monotonic()
+        decided = plan(task.request, task.settings, self.catalog, self.styles, draw=self._draw, vae_file=self.paths.vae_file)
+        task.decide(decided)
+        first = 0
+        for batch, job in enumerate(decided.jobs):
+            task.begin_batch(batch)
+            if task.interrupted:
+                break
+            for image in self._worker.run(job, partial(_hear, task), task.cancel):
+                self._keep(task, decided, first + image.index, image)
+            first += job.batch_size
+        self._add_grid(task, decided)
+        log.info("%s", _report(task, time.monotonic() - began))
+
+    def _ended(self, task: Task, failure: WebUIError | None) -> None:
+        with self._changed:
+            self._running = None
+            ended = [known for known in self._tasks if known.ended]
+            for old in ended[: 1 - FRESH]:
+                old.forget_pixels()
+            forgotten = ended[: 1 - REMEMBERED]
+            self._tasks = tuple(known for known in self._tasks if known not in forgotten)
+            task.finish(failure)
+
+    def _keep(self, task: Task, decided: Plan, index: int, image: GeneratedImage) -> None:
+        """Saves one picture as soon as it is there. What cannot be saved stays in the task, with a comment."""
+        infotext, settings = write(decided, index, image.extra), decided.settings
+        wanted = task.save_samples and settings["samples_save"] and (image.complete or settings["save_incomplete_images"])
+        save = partial(save_sample, decided, index, image.image, infotext, self.paths, task.started or task.created)
+        task.extra |= image.extra
+        task.comment(*image.comments)
+        task.add(
+            SavedImage(
+                pixels=image.image,
+                path=_saved(task, save) if wanted else None,
+                infotext=infotext,
+                seed=decided.images[index].seed,
+                complete=image.complete,
+            )
+        )
+
+    def _add_grid(self, task: Task, decided: Plan) -> None:
+        """Of all pictures of the task, behind them."""
+        pixels = make_grid(decided, [image.image for image in task.images]) if task.save_grid else None
+        if pixels is None:
+            return
+        infotext, settings = write(decided, 0, task.extra), decided.settings
+        path = _saved(task, partial(save_grid, decided, pixels, infotext, self.paths, task.started or task.created)) if settings["grid_save"] else None
+        if settings["return_grid"]:
+            task.add(SavedImage(pixels=pixels, path=path, infotext=infotext, seed=decided.images[0].seed, grid=True))
+
+
+def _saved(task: Task, save: Callable[[], Path]) -> Path | None:
+    try:
+        return save()
+    except (OSError, WebUIError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        log.error("The picture could not be saved: %s", reason)
+        task.comment(f"The picture could not be saved: {reason}.")
+        return None
+
+
+def _hear(task: Task, event: Event) -> None:
+    match event:
+        case Status():
+            task.tell(event.text)
+        case Step():
+            task.advance(event.step, event.steps)
+        case Preview():
+            task.show(encode(event.image, "", Encoding(format=task.settings["live_previews_image_format"])))
+
+
+def _report(task: Task, seconds: float) -> str:
+    """ "txt2img: 2 pictures of 512x512 in 8.3 s"."""
+    assert task.plan is not None
+    count, job = sum(not image.grid for image in task.images), task.plan.jobs[0]
+    stopped = " (interrupted)" if task.interrupted else ""
+    return f"txt2img: {count} picture{'s' if count != 1 else ''} of {job.width}x{job.height}, {job.sampling.steps} steps, in {seconds:.1f} s{stopped}"

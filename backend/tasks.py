@@ -1,0 +1,179 @@
+"""One press of Generate on its way through the queue: what was asked, how far it is, what came out of it.
+
+The service writes; page and API read, at any time and without a lock.
+"""
+
+import time
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from backend.errors import WebUIError
+from backend.plan import Plan
+from backend.progress import CancelToken
+from backend.request import GenerationRequest
+from backend.settings import Settings
+
+State = Literal["queued", "running", "done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedImage:
+    """A picture of a task. path None: it was not saved; pixels None: it was, and its task is no longer fresh."""
+
+    pixels: Image.Image | None
+    path: Path | None
+    infotext: str
+    seed: int
+    grid: bool = False
+    complete: bool = True  # False: interrupted or skipped on the way
+
+    @property
+    def image(self) -> Image.Image:
+        if self.pixels is not None:
+            return self.pixels
+        assert self.path is not None
+        with Image.open(self.path) as file:
+            file.load()
+            return file
+
+
+class Task:
+    """State goes queued → running → done, failed or interrupted; `revision` goes up with each change that a reader may want to show."""
+
+    def __init__(self, *, id: str, request: GenerationRequest, settings: Settings, save_samples: bool, save_grid: bool) -> None:
+        self.id = id
+        self.request = request
+        self.settings = settings  # the person's, as they were at the press of Generate
+        self.save_samples = save_samples
+        self.save_grid = save_grid
+        self.created = datetime.now()
+        self.started: datetime | None = None
+        self.finished: datetime | None = None
+        self.state: State = "queued"
+        self.failure: WebUIError | None = None
+        self.plan: Plan | None = None
+        self.images: tuple[SavedImage, ...] = ()  # in the order drawn, then the grid
+        self.comments: tuple[str, ...] = ()
+        self.extra: dict[str, str] = {}  # infotext fields that plan and run added
+        self.status = ""  # "Loading checkpoint …"; "" while sampling
+        self.batch = 0  # number of the batch that is drawn now, from 0
+        self.batches = request.n_iter
+        self.step = 0
+        self.steps = request.sampling.steps
+        self.preview: bytes | None = None  # the batch as it looks now, in the format that the settings name
+        self.preview_revision = 0
+        self.revision = 0
+        self.cancel = CancelToken()  # of the batch that is drawn now
+        self.interrupted = False
+        self._pace = _Pace()
+        self._end: Future[None] = Future()
+        self._end.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it
+
+    # ---- what readers ask
+
+    @property
+    def ended(self) -> bool:
+        return self._end.done()
+
+    @property
+    def error(self) -> str | None:
+        return str(self.failure) if self.failure else None
+
+    @property
+    def progress(self) -> float:
+        """0…1 over all batches."""
+        if self.state == "done":
+            return 1.0
+        return min((self.batch + self.step / max(self.steps, 1)) / max(self.batches, 1), 1.0)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go, None while there is nothing to reckon from."""
+        return None if self.ended else self._pace.remaining(time.monotonic())
+
+    def wait(self, timeout: float | None = None) -> "Task":
+        """Returns when the task has ended, or after `timeout` seconds; see `ended`."""
+        wait_for([self._end], timeout)
+        return self
+
+    @property
+    def end(self) -> "Future[None]":
+        """For asyncio.wrap_future; never carries an exception."""
+        return self._end
+
+    # ---- what the service tells
+
+    def start(self, status: str) -> None:
+        self.state, self.started, self.status = "running", datetime.now(), status
+        self.revision += 1
+
+    def decide(self, plan: Plan) -> None:
+        self.plan, self.batches, self.extra = plan, len(plan.jobs), dict(plan.extra)
+        self.comment(*plan.comments)
+
+    def tell(self, status: str) -> None:
+        self.status = status
+        self.revision += 1
+
+    def comment(self, *comments: str) -> None:
+        self.comments = tuple(dict.fromkeys((*self.comments, *comments)))
+        self.revision += 1
+
+    def begin_batch(self, batch: int) -> None:
+        self.batch, self.step, self.cancel = batch, 0, CancelToken()
+        if self.interrupted:  # between the two batches
+            self.cancel.interrupt()
+        self.revision += 1
+
+    def advance(self, step: int, steps: int) -> None:
+        self.step, self.steps, self.status = step, steps, ""
+        self._pace.note(self.progress, time.monotonic())
+        self.revision += 1
+
+    def show(self, preview: bytes) -> None:
+        self.preview = preview
+        self.preview_revision += 1
+        self.revision += 1
+
+    def add(self, image: SavedImage) -> None:
+        self.images = (*self.images, image)
+        self.revision += 1
+
+    def forget_pixels(self) -> None:
+        """Of what lies on the disk."""
+        self.images = tuple(replace(image, pixels=None) if image.path else image for image in self.images)
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        self.cancel.interrupt()
+
+    def finish(self, failure: WebUIError | None = None) -> None:
+        self.failure = failure
+        self.finished, self.status, self.preview = datetime.now(), "", None
+        self.state = "failed" if failure else "interrupted" if self.interrupted else "done"
+        self.revision += 1
+        self._end.set_result(None)
+
+
+class _Pace:
+    """How long the rest takes, from the time between the first step and the last one seen; loading before it does not count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None  # progress, seconds
+        self._end: float | None = None
+
+    def note(self, progress: float, now: float) -> None:
+        if self._first is None:
+            self._first = progress, now
+        elif progress > self._first[0]:
+            per_unit = (now - self._first[1]) / (progress - self._first[0])
+            self._end = now + per_unit * (1 - progress)
+
+    def remaining(self, now: float) -> float | None:
+        return None if self._end is None else max(self._end - now, 0.0)
