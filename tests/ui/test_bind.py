@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping
 
 import gradio as gr
@@ -11,10 +12,13 @@ from ui import bind, controls
 
 @pytest.fixture
 def form() -> bind.Form:
-    with gr.Blocks():
-        built = controls.build("txt2img")
-        prompts = {"prompt": gr.Textbox(), "negative_prompt": gr.Textbox()}
-        return bind.Form(components={**prompts, **built.fields}, checkpoint=gr.Dropdown(), extra=built.extra)
+    async def make() -> bind.Form:  # where no loop runs, gr.Blocks opens some and does not close them
+        with gr.Blocks():
+            built = controls.build("txt2img")
+            prompts = {"prompt": gr.Textbox(), "negative_prompt": gr.Textbox()}
+            return bind.Form(components={**prompts, **built.fields}, checkpoint=gr.Dropdown(), extra=built.extra)
+
+    return asyncio.run(make())
 
 
 def values(form: bind.Form, changed: Mapping[str, object], *, checkpoint: str | None = None, extra: bool = False) -> list[object]:
