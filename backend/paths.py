@@ -1,10 +1,11 @@
 """Where everything lies: A1111's folders and files, below the program's folder or where the flags say."""
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.flags import Flags
+from backend.images.filenames import Names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Paths:
     extensions: Path
     checkpoint_file: Path | None = None  # --ckpt: listed first, wherever it lies
     vae_file: Path | None = None  # --vae-path: for every picture
+    names: Names = field(default_factory=Names)  # of pictures
 
     @classmethod
     def from_flags(cls, flags: Flags, root: Path) -> "Paths":
@@ -47,6 +49,7 @@ class Paths:
             extensions=data / "extensions",
             checkpoint_file=_given(flags.ckpt),
             vae_file=_given(flags.vae_path),
+            names=Names(longest=flags.filenames_max_length, any_character=flags.unix_filenames_sanitization),
         )
 
     def ensure(self) -> None:

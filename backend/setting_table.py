@@ -4,6 +4,7 @@ KNOWN_ELSEWHERE holds the rest of A1111's keys with their defaults: they are acc
 here honours them yet. A key moves up into SETTINGS when something does.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -29,10 +30,16 @@ class Setting:
     def kind(self) -> type:
         return type(self.default)
 
+    @property
+    def is_color(self) -> bool:
+        return isinstance(self.default, str) and self.default.startswith("#")
+
     def allows(self, value: object) -> bool:
         """Whether a value of the right type is one of the choices, or within the limits."""
         if self.choices:
             return value in self.choices
+        if self.is_color:
+            return bool(re.fullmatch(r"#[0-9a-fA-F]{6}", str(value)))
         if not isinstance(value, int | float):
             return True
         return (self.minimum is None or value >= self.minimum) and (self.maximum is None or self.soft or value <= self.maximum)
@@ -63,7 +70,6 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("export_for_4chan", True, "Save copy of large images as JPG", info="of pictures above one of the two limits below"),
         _s("img_downscale_threshold", 4.0, "File size limit for the above option, MB", minimum=0),
         _s("target_side_length", 4000, "Width/height limit for the above option, in pixels", minimum=1),
-        _s("img_max_size_mp", 200, "Maximum image size", info="in megapixels", minimum=1),
         _s("save_incomplete_images", False, "Save incomplete images", info="those that were interrupted or skipped"),
     ),
     "Paths for saving": (
@@ -198,7 +204,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 
 # fmt: off
 KNOWN_ELSEWHERE: Mapping[str, object] = {
-    "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "grid_text_active_color": "#000000",
+    "img_max_size_mp": 200, "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "grid_text_active_color": "#000000",
     "grid_text_inactive_color": "#999999", "save_images_before_face_restoration": False, "save_images_before_highres_fix": False,
     "save_images_before_color_correction": False, "save_mask": False, "save_mask_composite": False, "use_original_name_batch": True,
     "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True, "save_init_img": False, "temp_dir": "",

@@ -172,6 +172,8 @@ _KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", floa
 def _wanted(setting: Setting) -> str:
     if setting.choices:
         return f"one of {', '.join(map(repr, setting.choices))}"
+    if setting.is_color:
+        return "a color like #ffffff"
     kind, low, high = _KINDS[setting.kind], setting.minimum, None if setting.soft else setting.maximum
     if low is not None and high is not None:
         return f"{kind} from {low} to {high}"

@@ -21,7 +21,7 @@ LAYERS = (
     ("backend.generate",),
     ("backend.workers.local",),
     ("backend.workers.engine",),
-    ("backend.plan", "backend.plan_networks", "backend.infotext", "backend.tasks"),
+    ("backend.plan", "backend.plan_networks", "backend.infotext", "backend.saving", "backend.tasks"),
     ("backend.service",),
     ("backend.api", "backend.guard", "ui"),
     ("app",),
