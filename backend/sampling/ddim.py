@@ -15,7 +15,10 @@ CFGPP_FACTOR = 1 / 12.5  # CFG++ wants scales below 1: the page's 1…12.5 are m
 
 
 def get_timesteps(options: SamplingOptions) -> list[int]:
-    """Rising, whole: 8 steps 8 of them, 30 steps 31, because the stride is a whole number too."""
+    """Rising, whole: 8 steps 8 of them, 30 steps 31, because the stride is a whole number too.
+
+    As in A1111 the setting ddim_discretize makes no difference.
+    """
     stride = max(TRAINED // (options.steps + options.discard_next_to_last_sigma), 1)
     return [min(t + 1, TRAINED - 1) for t in range(0, TRAINED, stride)]
 
