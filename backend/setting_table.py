@@ -162,7 +162,6 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
            info="in steps; -1 = none"),
         _s("show_progress_type", "Approx NN", "Live preview method", choices=("Full", "Approx NN", "Approx cheap", "TAESD"),
            info="Full is slow and exact; the others are one here, quick and rough"),
-        _s("live_preview_refresh_period", 1000, "Progressbar and preview update period", info="in milliseconds", minimum=1),
     ),
     "Sampler parameters": (
         _s("eta_ddim", 0.0, "Eta for DDIM", infotext="Eta DDIM", minimum=0, maximum=1.0, step=0.01, soft=True, info="amount of fresh noise in each step"),
@@ -250,7 +249,8 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "ui_reorder_list": (), "gradio_theme": "Default", "gradio_themes_cache": True, "show_progress_in_title": True, "send_seed": True, "send_size": True,
     "enable_reloading_ui_scripts": False, "infotext_explanation": "", "add_user_name_to_info": False, "infotext_styles": "Apply if any",
     "show_progressbar": True, "show_progress_grid": True, "live_preview_allow_lowvram_full": False, "live_preview_content": "Prompt",
-    "live_preview_fast_interrupt": False, "js_live_preview_in_modal_lightbox": False, "prevent_screen_sleep_during_generation": True, "hide_samplers": (),
+    "live_preview_refresh_period": 1000, "live_preview_fast_interrupt": False,
+    "js_live_preview_in_modal_lightbox": False, "prevent_screen_sleep_during_generation": True, "hide_samplers": (),
     "postprocessing_enable_in_main_ui": (), "postprocessing_disable_in_extras": (), "postprocessing_operation_order": (), "upscaling_max_images_in_cache": 5,
     "postprocessing_existing_caption_action": "Ignore", "disabled_extensions": (), "disable_all_extensions": "none", "restore_config_state_file": "",
     "sd_checkpoint_hash": "", "lora_preferred_name": "Alias from file", "lora_bundled_ti_to_infotext": True, "lora_show_all": False,
