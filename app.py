@@ -145,6 +145,9 @@ def build(service: "GenerationService", flags: Flags) -> "ASGIApp":
     if api_is_served(flags):
         app.include_router(build_router(service, flags))
     if not flags.nowebui:
+        from ui import quick_import
+
+        quick_import.leave_out_stubs()
         from ui import blocks, routes
 
         page = blocks.build(service)

@@ -12,5 +12,5 @@ def configure(level: str) -> None:
         datefmt="%H:%M:%S",
         force=True,
     )
-    for chatty in ("httpx", "httpcore", "PIL", "asyncio", "urllib3", "watchdog", "python_multipart", "markdown_it", "matplotlib"):
+    for chatty in ("httpx", "httpcore", "PIL", "asyncio", "urllib3", "watchdog", "python_multipart", "markdown_it", "matplotlib", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
