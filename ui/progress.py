@@ -73,6 +73,7 @@ def _task(service: GenerationService, task: Task) -> dict[str, object]:
         "position": service.queue_position(task) if task.state == "queued" else 0,
         "preview": task.preview_revision,
         "images": len(task.images),
+        "pictures": sum(not image.grid for image in task.images),
         "batch_size": task.request.batch_size,
         "batch": task.batch,
         "batches": task.batches,
@@ -88,6 +89,7 @@ def _picture(task: Task, index: int) -> dict[str, object]:
         "url": f"internal/image/{quote(task.id)}/{index}/{quote(name, safe='')}",
         "name": name,
         "infotext": image.infotext,
+        "grid": image.grid,
         "values": _values(infotext.read(image.infotext)),
     }
 

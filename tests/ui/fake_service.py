@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class FakeSaved:
     infotext: str
     pixels: Image.Image | None = None
     seed: int = 0
+    grid: bool = False
 
 
 @dataclass(kw_only=True)
@@ -99,7 +100,7 @@ class FakeTask:
 class FakeService:
     """pace: seconds per step. `hold()` stops before the next step (after so many pictures) until `release()`.
 
-    `comments` and `fail` go to the next task; `refuse` is raised by submit."""
+    `comments` and `fail` go to the next task; `refuse` is raised by submit; `grid`: several pictures get one."""
 
     def __init__(self, folder: Path) -> None:
         self._work, self._gate, self._closed = threading.Condition(), threading.Event(), False
@@ -115,6 +116,7 @@ class FakeService:
             self._work.wait_for(lambda: all(task.state in FINISHED for task in self._tasks), 10)
             self._tasks = []
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
+        self.grid = False
         self.pace, self.engine, self._hold_after = 0.01, "ready", 0
         self.comments: tuple[str, ...] = ()
         self.fail = self.refuse = ""
@@ -212,6 +214,8 @@ class FakeService:
             if task.stop.is_set():
                 break
             task.images.extend(self._save(request, len(task.images) + number) for number in range(request.batch_size))
+        if self.grid and len(task.images) > 1:
+            task.images.append(replace(self._save(request, 0), grid=True))
 
     def _pause(self, task: FakeTask) -> None:
         if len(task.images) >= self._hold_after:

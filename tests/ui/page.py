@@ -106,10 +106,10 @@ class Txt2img:
         return self.page.locator(".comments li").all_text_contents()
 
     def gallery_files(self) -> list[str]:
-        """Names of the files on disk, in the order drawn."""
+        """Names of the files on disk, in the order drawn, without the grid."""
         if not self.page.is_visible(".results .download"):
             return []
-        thumbs = self.page.locator(".thumb img").evaluate_all("all => all.map(one => one.getAttribute('src'))")
+        thumbs = self.page.locator(".thumb:not([data-grid=true]) img").evaluate_all("all => all.map(one => one.getAttribute('src'))")
         urls = thumbs or [self.page.get_attribute(".results .download", "href")]
         return [str(url).rsplit("/", 1)[-1] for url in urls]
 
@@ -132,10 +132,10 @@ class Txt2img:
         self.wait_for(".results .what", "step", seconds=seconds)
 
     def wait_finished(self, pictures: int = 1, seconds: float = 60) -> None:
-        """Until nothing of this page runs or waits and so many pictures are there."""
+        """Until nothing of this page runs or waits and so many pictures are there (a grid is not counted)."""
         self.page.wait_for_function(
             """wanted => document.querySelector('.results').dataset.state === 'done'
-                && Math.max(document.querySelectorAll('.thumb').length, document.querySelector('.infotext').hidden ? 0 : 1) >= wanted""",
+                && Math.max(document.querySelectorAll('.thumb:not([data-grid=true])').length, document.querySelector('.infotext').hidden ? 0 : 1) >= wanted""",
             arg=pictures,
             timeout=seconds * SECOND,
         )

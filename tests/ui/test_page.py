@@ -312,6 +312,17 @@ def test_thumbs_choose_the_picture_by_mouse_and_by_arrow_keys(page: Txt2img) -> 
     assert page.page.get_attribute(".results .download", "download") == files[1]
 
 
+def test_a_grid_is_shown_last_and_not_counted_as_a_picture(page: Txt2img, service: FakeService) -> None:
+    service.grid = True
+    page.set("batch_size", 2)
+    page.generate()
+    page.wait_finished(2)
+    page.wait_for(".results .what", "2 pictures in")
+    files = [image.path.name for image in service.tasks()[0].images if image.path]
+    assert page.gallery_files() == files[:2]
+    assert page.text(".file") == files[2]
+
+
 def test_every_control_has_a_name_for_a_screen_reader(page: Txt2img) -> None:
     nameless = page.page.evaluate(
         """[...document.querySelectorAll('button, input, textarea, a[href]')].filter(one => one.offsetParent

@@ -72,8 +72,8 @@ webui.gallery = (() => {
   const summary = task => {
     if (!task) return '';
     const time = task.seconds == null ? '' : ` in ${webui.progress.clock(task.seconds)}`;
-    if (task.state === 'interrupted') return task.images ? `Interrupted · ${plural(task.images, 'picture')}` : 'Interrupted';
-    return task.state === 'failed' ? 'Failed' : plural(task.images, 'picture') + time;
+    if (task.state === 'interrupted') return task.pictures ? `Interrupted · ${plural(task.pictures, 'picture')}` : 'Interrupted';
+    return task.state === 'failed' ? 'Failed' : plural(task.pictures, 'picture') + time;
   };
 
   const what = (state, task) => {
@@ -145,7 +145,8 @@ webui.gallery = (() => {
       const button = webui.make('button', 'thumb'), image = document.createElement('img');
       button.type = 'button';
       button.dataset.index = index;
-      button.setAttribute('aria-label', `Picture ${index + 1} of ${pictures.length}`);
+      button.dataset.grid = one.grid;
+      button.setAttribute('aria-label', one.grid ? 'Grid of all pictures' : `Picture ${index + 1}`);
       image.src = one.url;
       image.alt = '';
       image.loading = 'lazy';
