@@ -177,8 +177,8 @@ def unet_shape(name: str, shapes: Shapes, family: str, markers: Markers) -> UNet
         n += 1
     mid_depth = _count(shapes, f"{UNET}middle_block.1.transformer_blocks.", ".norm1.weight")
     uneven = any(len(set(level)) != 1 or len(level) != len(levels[0]) for level in levels)
-    depth = tuple(level[0][1] for level in levels) if not uneven else ()
-    if uneven or not mid_depth or (depth[-1] and depth[-1] != mid_depth) or not any(depth):
+    depth = tuple(level[0][1] if level else 0 for level in levels)
+    if uneven or not mid_depth or depth[-1] not in (0, mid_depth) or not any(depth):
         raise WebUIError(f"{name} has a U-Net of an unknown layout: only SD 1.x, SD 2.x and SDXL are supported.")
     channels = tuple(level[0][0] for level in levels)
     context = next(shape[1] for key, shape in shapes.items() if key.startswith(UNET) and key.endswith("attn2.to_k.weight"))
