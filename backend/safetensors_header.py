@@ -79,7 +79,7 @@ def _read_raw(path: Path) -> tuple[bytes, int]:
             raw = file.read(length)
     except OSError as error:
         raise WebUIError(f"{path.name} cannot be read: {error.strerror}.") from error
-    if not raw.lstrip().startswith(b"{"):
+    if not (raw.lstrip().startswith(b"{") and raw.rstrip(b" \t\r\n\0").endswith(b"}")):
         raise _damaged(path)
     return raw, rest - length
 
