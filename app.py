@@ -9,7 +9,7 @@ import shlex
 import socket
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from errno import EADDRINUSE
 from pathlib import Path
 from threading import Thread
@@ -24,7 +24,6 @@ from backend.workers.process import ProcessWorker
 from backend.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI, Request
     from starlette.types import ASGIApp
 
     from backend.service import GenerationService
@@ -130,7 +129,7 @@ def build(service: "GenerationService", flags: Flags) -> "ASGIApp":
     from starlette.middleware.cors import CORSMiddleware
 
     from backend.api import errors
-    from backend.api.access import page_accounts
+    from backend.api.access import page_accounts, page_login
     from backend.api.router import build_ping, build_router
     from backend.guard import Guard
 
@@ -152,22 +151,9 @@ def build(service: "GenerationService", flags: Flags) -> "ASGIApp":
 
         page = blocks.build(service)
         accounts = page_accounts(flags)
-        app.include_router(routes.build_routes(service), dependencies=[Depends(logged_in(app))] if accounts else [])
+        app.include_router(routes.build_routes(service), dependencies=[Depends(page_login(app))] if accounts else [])
         blocks.mount(app, page, accounts)
     return Guard(app, names=[flags.server_name] if flags.server_name else [], origins=origins, origin_regex=origin_regex or "")
-
-
-def logged_in(app: "FastAPI") -> "Callable[[Request], Awaitable[None]]":
-    """For the page's own routes: Gradio's login protects only Gradio's. Reads its cookies, which is no public interface of it; a test watches."""
-    from fastapi import HTTPException
-
-    async def check(request: "Request") -> None:
-        page = app.router.routes[-1].app  # type: ignore[attr-defined]  # Gradio, mounted last
-        cookies = (request.cookies.get(f"access-token-{page.cookie_id}"), request.cookies.get(f"access-token-unsecure-{page.cookie_id}"))
-        if not any(cookie in page.tokens for cookie in cookies):
-            raise HTTPException(401, "Log in first")
-
-    return check
 
 
 def api_is_served(flags: Flags) -> bool:

@@ -132,7 +132,8 @@ class GenerationService:
                 self._run(task)
             except WebUIError as error:
                 failure = error
-                log.error("%s", error)
+                if not self._closing:
+                    log.error("%s", error)
             except Exception as error:  # the thread outlives whatever plan, worker or saving come up with
                 failure = EngineFailed(f"{type(error).__name__}: {error}")
                 log.exception("The task failed")

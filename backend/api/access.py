@@ -1,11 +1,11 @@
-"""Who may come in: accounts on the command line, and HTTP Basic for /sdapi."""
+"""Who may come in: accounts on the command line, HTTP Basic for /sdapi, and the page's login for the page's own routes."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from backend.errors import WebUIError
@@ -39,5 +39,20 @@ def login(accounts: Mapping[str, str]) -> Callable[[HTTPBasicCredentials], Await
         same = secrets.compare_digest(given.password.encode(), password.encode())  # always compared: the time it takes tells nothing
         if not (same and given.username in accounts):
             raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+
+    return check
+
+
+def page_login(app: FastAPI) -> Callable[[Request], Awaitable[None]]:
+    """A dependency for the page's own routes: Gradio's login protects only Gradio's. Gradio must be the last that is mounted.
+
+    Reads Gradio's cookies and tokens, which are no public interface of it; a test watches.
+    """
+
+    async def check(request: Request) -> None:
+        page = app.router.routes[-1].app  # type: ignore[attr-defined]
+        cookies = (request.cookies.get(f"{kind}-{page.cookie_id}") for kind in ("access-token", "access-token-unsecure"))
+        if not any(cookie in page.tokens for cookie in cookies):
+            raise HTTPException(401, "Log in first")
 
     return check

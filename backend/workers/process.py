@@ -223,7 +223,8 @@ class _Child:
             self._reason = "The program is ending." if self._ended_by_us else self._reason or _obituary(code)
             for inbox in self._inboxes.values():
                 inbox.put(Failed(id=None, kind=EngineFailed.__name__, text=self._reason))
-        if not self._ended_by_us:
+            idle = not self._inboxes
+        if idle and not self._ended_by_us:  # else whoever waits says so
             log.error("%s", self._reason)
         self.ready.set()
 
