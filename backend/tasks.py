@@ -24,7 +24,7 @@ State = Literal["queued", "running", "done", "failed", "interrupted"]
 
 @dataclass(frozen=True, kw_only=True)
 class SavedImage:
-    """A picture of a task. path None: it was not saved; pixels None: it was, and its task is no longer fresh."""
+    """A picture of a task. path None: it was not saved; pixels None: its task is no longer fresh, or was the API's and is answered."""
 
     pixels: Image.Image | None
     path: Path | None
@@ -145,9 +145,9 @@ class Task:
         self.images = (*self.images, image)
         self.revision += 1
 
-    def forget_pixels(self) -> None:
-        """Of what lies on the disk."""
-        self.images = tuple(replace(image, pixels=None) if image.path else image for image in self.images)
+    def forget_pixels(self, *, unsaved: bool = False) -> None:
+        """Of what lies on the disk; of all, if nobody will ask for the unsaved ones any more."""
+        self.images = tuple(replace(image, pixels=None) if image.path or unsaved else image for image in self.images)
 
     def interrupt(self) -> None:
         self.interrupted = True

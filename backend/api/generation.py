@@ -38,7 +38,9 @@ def add_generation(router: APIRouter, service: GenerationService) -> None:
             raise task.failure
         if task.plan is None:
             raise HTTPException(503, "Interrupted while it was waiting.")
-        return await asyncio.to_thread(_answer, task, task.plan, parameters)
+        answer = await asyncio.to_thread(_answer, task, task.plan, parameters)
+        task.forget_pixels(unsaved=True)  # the client has them
+        return answer
 
 
 def _parameters(body: BaseModel, settings: Settings) -> dict[str, Any]:
