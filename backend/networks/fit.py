@@ -1,0 +1,131 @@
+"""What a file is and what it fits, from its header alone: kind, naming scheme, family, rank, layers. No tensor is read, torch is not needed."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backend.networks import families, kinds
+from backend.networks.names import Names, Shapes
+from backend.safetensors_header import Header
+
+RUNS = frozenset({families.SD1, families.SD2, families.SDXL, families.REFINER})  # the families that this program runs
+_SIDECAR = "sd version"  # A1111's key in name.json
+_UNSAID = frozenset({"", "unknown", "none"})
+# how a layer's name begins → which model it is in; the rest is "net"
+_ENCODERS = (
+    ("lora_te1_", "te1"), ("lora_te2_", "te2"), ("lora_te3_", "te3"), ("lora_te_", "te"), ("lora_prior_te_", "te"), ("text_encoder_2.", "te2"),
+    ("text_encoder_3.", "te3"), ("text_encoder.", "te"), ("text_encoder:", "te"), ("text_encoders.clip_l.", "te1"), ("text_encoders.clip_g.", "te2"),
+    ("text_encoders.t5xxl.", "te3"), ("clip_l.", "te1"), ("clip_g.", "te2"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """family: "SDXL"; "SD1/SD2" where the header leaves it open; "unknown". rank: of most layers, None where there is none."""
+
+    kind: str
+    scheme: str
+    family: str
+    rank: int | None
+    ranks: Mapping[int, int]  # rank → layers
+    modules: Mapping[str, int]  # "net", "te", "te1", … → layers
+    also: tuple[str, ...]  # other kinds in the same file
+    source: str  # who told the family: "sidecar", "keys", "metadata", "" = nobody
+
+    @property
+    def is_network(self) -> bool:
+        return bool(self.modules) or self.scheme == kinds.METADATA_ONLY
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return () if self.family == families.UNKNOWN else tuple(self.family.split("/"))
+
+    @property
+    def line(self) -> str:
+        """For people: "LoRA for SDXL, rank 32, kohya-ldm names, 986 layers (te1 72, te2 192, net 722)"."""
+        words = [self.kind + ("" if self.family == families.NONE else f" for {self.family}" if self.is_network else f", {self.family}")]
+        if self.rank is not None:
+            others = f" (and {', '.join(str(rank) for rank in sorted(self.ranks) if rank != self.rank)})" if len(self.ranks) > 1 else ""
+            words.append(f"rank {self.rank}{others}")
+        words.append(f"{self.scheme} names" if self.scheme != kinds.METADATA_ONLY else self.scheme)
+        if self.modules:
+            words.append(f"{sum(self.modules.values())} layers ({', '.join(f'{part} {count}' for part, count in self.modules.items())})")
+        if self.also:
+            words.append(f"also {', '.join(self.also)}")
+        return ", ".join(words)
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "kind": self.kind,
+            "scheme": self.scheme,
+            "family": self.family,
+            "rank": self.rank,
+            "ranks": {str(rank): count for rank, count in sorted(self.ranks.items())},
+            "modules": dict(self.modules),
+            "also": list(self.also),
+            "source": self.source,
+        }
+
+
+def describe(header: Header, sidecar: Mapping[str, object] | None = None) -> Description:
+    """sidecar: name.json beside the file, whose "sd version" is a person's word."""
+    return describe_shapes(header_shapes(header), header.metadata, sidecar)
+
+
+def header_shapes(header: Header) -> Shapes:
+    return {name: info.shape for name, info in header.tensors.items()}
+
+
+def describe_shapes(shapes: Shapes, metadata: Mapping[str, str], sidecar: Mapping[str, object] | None = None) -> Description:
+    return describe_names(Names.sort(shapes), metadata, sidecar)
+
+
+def describe_names(names: Names, metadata: Mapping[str, str], sidecar: Mapping[str, object] | None = None) -> Description:
+    kind = kinds.network_kind(names)
+    if kind:
+        scheme, possible = kinds.network_scheme(names), families.network_families(names)
+    elif names.shapes:
+        kind, scheme = kinds.model_kind(names)
+        possible = families.model_families(names, kind)
+    else:
+        kind, scheme, possible = kinds.said_kind(metadata), kinds.METADATA_ONLY, ()
+    network = kind not in (kinds.UNKNOWN, "") and (bool(names.parts) or not names.shapes)
+    ranks = names.ranks() if network else Counter[int]()
+    family, source = _family(possible, metadata, sidecar or {}, trust=network)
+    return Description(
+        kind=kind,
+        scheme=scheme,
+        family=family,
+        rank=max(ranks, key=lambda rank: (ranks[rank], rank)) if ranks else _said_rank(metadata) if network else None,
+        ranks=ranks,
+        modules=_modules(names) if network else {},
+        also=kinds.network_also(names, kind) if network else (),
+        source=source,
+    )
+
+
+def _family(possible: families.Families, metadata: Mapping[str, str], sidecar: Mapping[str, object], *, trust: bool) -> tuple[str, str]:
+    """A person's word first, then what the tensors say; the trainer's only where these leave it open."""
+    said = sidecar.get(_SIDECAR)
+    if isinstance(said, str) and said.strip().lower() not in _UNSAID:
+        return said.strip(), "sidecar"
+    if len(possible) == 1:
+        return possible[0], "keys"
+    written = families.said_families(metadata) if trust else ()
+    if written and (written[0] in possible or not possible):
+        return written[0], "metadata"
+    return ("/".join(possible), "keys") if possible else (families.UNKNOWN, "")
+
+
+def _said_rank(metadata: Mapping[str, str]) -> int | None:
+    """For names without shapes."""
+    text = metadata.get("ss_network_dim", "")
+    return int(text) if text.isdecimal() and 0 < len(text) < 7 else None
+
+
+def _modules(names: Names) -> Mapping[str, int]:
+    counts: dict[str, int] = {}
+    for start, part in _ENCODERS:
+        if f'"{start}' in names.heads:
+            counts[part] = counts.get(part, 0) + sum(layer.startswith(start) for layer in names.layers)
+    return {part: count for part, count in (*sorted(counts.items()), ("net", len(names.layers) - sum(counts.values()))) if count}
