@@ -48,12 +48,12 @@ class LowRank:
     def read(cls, parts: Parts) -> "LowRank":
         """scale = the part of that name, else alpha / rank, else 1."""
         up, down = parts["up"], parts["down"]
-        scale = _number(parts["scale"]) if "scale" in parts else _number(parts["alpha"]) / max(1, down.shape[0]) if "alpha" in parts else 1.0
+        scale = _number(parts["scale"]) if "scale" in parts else _number(parts["alpha"]) / max(1, _length(down)) if "alpha" in parts else 1.0
         return cls(up, down, parts.get("mid"), scale)
 
     @property
     def rank(self) -> int:
-        return self.down.shape[0]
+        return _length(self.down)
 
     def fits(self, shape: Shape) -> bool:
         rank, up, down = self.rank, self.up, self.down
@@ -89,6 +89,10 @@ KINDS = (LowRank,)
 def read_delta(parts: Parts) -> Delta | None:
     """None: the parts are of no kind that is known here. A part too many counts as unknown: dropping it would draw a wrong picture in silence."""
     return next((kind.read(parts) for kind in KINDS if kind.needed <= parts.keys() <= kind.allowed), None)
+
+
+def _length(tensor: Tensor) -> int:
+    return tensor.shape[0] if tensor.ndim else 0
 
 
 def _number(tensor: Tensor) -> float:
