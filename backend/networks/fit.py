@@ -1,14 +1,18 @@
 """What a file is and what it fits, from its header alone: kind, naming scheme, family, rank, layers. No tensor is read, torch is not needed."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backend.networks import families, kinds
-from backend.networks.names import Names, Shapes
+from backend.networks.keys import split_key
+from backend.networks.layout import Layout
+from backend.networks.names import Names, Shape, Shapes
 from backend.safetensors_header import Header
 
 RUNS = frozenset({families.SD1, families.SD2, families.SDXL, families.REFINER})  # the families that this program runs
+_INPAINTING = 9  # channels that the U-Net of an inpainting model takes
 _SIDECAR = "sd version"  # A1111's key in name.json
 _UNSAID = frozenset({"", "unknown", "none"})
 # how a layer's name begins → which model it is in; the rest is "net"
@@ -67,6 +71,40 @@ class Description:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How many of a file's layers have a place of their shape in the checkpoint, and why others have none (a half-sentence; "" if all have)."""
+
+    fitting: int
+    total: int
+    because: str
+    misfits: tuple[str, ...]  # layers as the file calls them
+
+    @property
+    def text(self) -> str:
+        """ "264 of 264 layers", "180 of 264 layers, because …", "not at all, because …" """
+        if not self.fitting:
+            return f"not at all, because {self.because}"
+        return f"{self.fitting} of {self.total} layers" + (f", because {self.because}" if self.because else "")
+
+    def as_dict(self) -> dict[str, object]:
+        return {"fitting": self.fitting, "total": self.total, "text": self.text, "because": self.because}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The one that is loaded: its family, and its layers."""
+
+    family: str
+    layout: Layout
+
+    @classmethod
+    def read(cls, header: Header) -> "Checkpoint | None":
+        """None for what is neither a checkpoint nor a U-Net of Stable Diffusion."""
+        layout = Layout.read(header_shapes(header))
+        return None if layout is None else cls(describe(header).family, layout)
+
+
 def describe(header: Header, sidecar: Mapping[str, object] | None = None) -> Description:
     """sidecar: name.json beside the file, whose "sd version" is a person's word."""
     return describe_shapes(header_shapes(header), header.metadata, sidecar)
@@ -102,6 +140,74 @@ def describe_names(names: Names, metadata: Mapping[str, str], sidecar: Mapping[s
         also=kinds.network_also(names, kind) if network else (),
         source=source,
     )
+
+
+def fits_family(description: Description, family: str) -> bool | None:
+    """Whether the file is for a family; None where the header leaves that open. Quick enough for a list of thousands."""
+    possible = description.families
+    return None if not possible or (family in possible and len(possible) > 1) else family in possible
+
+
+def fit(header: Header, checkpoint: Checkpoint) -> Fit:
+    return fit_names(Names.sort(header_shapes(header)), describe(header), checkpoint)
+
+
+def fit_names(names: Names, description: Description, checkpoint: Checkpoint) -> Fit:
+    if not description.is_network or not names.layers:
+        what = "it tells no layers" if description.is_network else f"it is {_article(description.kind)}, no LoRA"
+        return Fit(fitting=0, total=len(names.layers), because=what, misfits=tuple(sorted(names.layers)))
+    places = {layer: _place(name, checkpoint.layout) for part in names.parts.values() for layer, name in part.items()}
+    homeless = sorted(layer for layer, place in places.items() if place is None)
+    wrong = sorted(layer for layer, place in places.items() if place is not None and not _has_room(names, layer, place))
+    return Fit(
+        fitting=len(places) - len(homeless) - len(wrong),
+        total=len(places),
+        because=_because(names, description, checkpoint, homeless, [(layer, places[layer] or ()) for layer in wrong]),
+        misfits=(*homeless, *wrong),
+    )
+
+
+def _place(name: str, layout: Layout) -> Shape | None:
+    """Shape of the weight that the layer changes; () if it is not known."""
+    target = layout.index.find(split_key(name)[0])
+    return None if target is None else layout.modules.get(target.component, {}).get(target.path, ())
+
+
+def _has_room(names: Names, layer: str, place: Shape) -> bool:
+    size = names.size(layer)
+    if not place:
+        return True
+    rows, columns = place[0], math.prod(place[1:])
+    if size is None or len(place) < 2:
+        lengths = names.lengths(layer)
+        return not lengths or rows in lengths or (columns in lengths and layer in names.parts.get("on_input", {}))
+    plain = columns * 4 // place[1] if place[1] == _INPAINTING else columns  # a network of the plain model leaves the further channels alone
+    return size[0] == rows and size[1] in (columns, plain)
+
+
+def _because(names: Names, description: Description, checkpoint: Checkpoint, homeless: list[str], wrong: list[tuple[str, Shape]]) -> str:
+    if not homeless and not wrong:
+        return ""
+    if fits_family(description, checkpoint.family) is False:
+        runs = "" if any(family in RUNS for family in description.families) else ", which this program does not run"
+        return f"it is for {description.family}{runs or f' and the checkpoint is {checkpoint.family}'}"
+    reasons = []
+    if homeless:
+        reasons.append(f"the checkpoint has no {_some(homeless)}")
+    if wrong:
+        layer, place = wrong[0]
+        size = names.size(layer)
+        here, there = (" × ".join(map(str, each)) for each in (size or names.lengths(layer), (place[0], math.prod(place[1:])) if size else place))
+        reasons.append(f"{_some([layer for layer, _ in wrong])} {'is' if len(wrong) == 1 else 'are'} of another shape ({here}, in the checkpoint {there})")
+    return " and ".join(reasons)
+
+
+def _some(layers: list[str]) -> str:
+    return layers[0] if len(layers) == 1 else f"{layers[0]} and {len(layers) - 1} more"
+
+
+def _article(kind: str) -> str:
+    return "of an unknown kind" if kind == kinds.UNKNOWN else f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
 
 
 def _family(possible: families.Families, metadata: Mapping[str, str], sidecar: Mapping[str, object], *, trust: bool) -> tuple[str, str]:

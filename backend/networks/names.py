@@ -37,7 +37,7 @@ _BEFORE_WEIGHT: Mapping[str, str] = MappingProxyType(
         **{f"{word}{n}": f"glora_{word}{n}" for word in "ab" for n in (1, 2)},
     }
 )
-_IGNORED = frozenset({"alpha", "scale"})  # no layer is changed by these alone
+_IGNORED = (".alpha", ".scale")  # no layer is changed by these alone
 _HEAD, _TAIL = 28, 32  # characters of a name that tell who named it
 _INDEXED = re.compile(r"(\w+:\d+):(up|down)|(w_[ab]_\d+)")  # cloneofsimo's, and bare lists of factors
 
@@ -56,12 +56,14 @@ class Names:
         parts: dict[str, dict[str, str]] = {}
         rest = []
         for name in shapes:
+            if name.endswith(_IGNORED):
+                continue
             layer, part = split_name(name)
             if part in parts:
                 parts[part][layer] = name
             elif part:
                 parts[part] = {layer: name}
-            elif layer:
+            else:
                 rest.append(name)
         return cls(shapes=shapes, parts=parts, layers=frozenset().union(*parts.values()), rest=tuple(rest))
 
@@ -94,8 +96,9 @@ class Names:
     def ranks(self) -> Counter[int]:
         """rank → number of layers of that rank."""
         found: Counter[int] = Counter()
-        for part, axis in (("down", 0), ("hada_w1_b", 0), ("glora_b1", -1)):
-            found.update(shape[axis] for name in self.parts.get(part, {}).values() if (shape := self.shapes[name]))
+        for part in ("down", "hada_w1_b"):
+            found.update(shape[0] for name in self.parts.get(part, {}).values() if (shape := self.shapes[name]))
+        found.update(min(shape) for name in self.parts.get("glora_b1", {}).values() if (shape := self.shapes[name]))
         if not found:
             found.update(shape[1] for name in self.parts.get("up", {}).values() if len(shape := self.shapes[name]) > 1)
         second = self.parts.get("lokr_w2_b", {})
@@ -103,6 +106,15 @@ class Names:
         found.update(shape[0] for name in (*second.values(), *first.values()) if (shape := self.shapes[name]))
         del found[0]
         return found
+
+    def lengths(self, layer: str) -> frozenset[int]:
+        """For kinds without columns: what the number of rows – IA3: of rows or columns – must be; empty: the file does not say."""
+        if blocks := self.shape("oft_blocks", layer) or self.shape("oft_diag", layer):
+            return frozenset((blocks[-3] * blocks[-1],)) if len(blocks) > 2 else frozenset()
+        vector = self.shape("w_norm", layer) or self.shape("b_norm", layer)
+        if not vector and layer in self.parts.get("on_input", {}):
+            vector = self.shapes.get(f"{layer}.weight", ())
+        return frozenset((math.prod(vector),)) - {0} if vector else frozenset()
 
     def size(self, layer: str) -> tuple[int, int] | None:
         """(rows, columns) of the weight that the layer must have; columns = input channels × kernel. None: the file does not say."""
@@ -113,15 +125,13 @@ class Names:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Layer and part; no part: not of a network; neither: to be passed over."""
+    """Layer and part; without a part it is none of a network."""
     if name.endswith(".weight"):
         dot = name.rfind(".", 0, -7)
         if dot > 0 and (part := _BEFORE_WEIGHT.get(name[dot + 1 : -7])):
             return name[:dot], part
         return _split_weight(name[: max(dot, 0)], name[dot + 1 : -7], name)
     head, _, last = name.rpartition(".")
-    if last in _IGNORED and head:
-        return "", ""
     if last in _LAST and head:
         return head, _LAST[last]
     if last == "bias":
@@ -179,7 +189,7 @@ def _glora(names: Names, layer: str) -> tuple[int, int] | None:
     b1, b2 = names.shape("glora_b1", layer), names.shape("glora_b2", layer)
     if len(b1) < 2 or len(b2) < 2:
         return None
-    return (b1[0], b2[1]) if b1[1] == b2[0] else (b2[0], b1[1])  # the older naming has the two the other way round
+    return (b1[0], b2[1]) if b1[1] == b2[0] <= b1[0] else (b2[0], b1[1])  # the older naming has the two the other way round
 
 
 def _full(names: Names, layer: str) -> tuple[int, int] | None:
