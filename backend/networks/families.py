@@ -24,46 +24,52 @@ _OF_SDXL = ("up_blocks_0_attentions", "output_blocks_0_1_", "output_blocks_1_1_"
 _DEEP = tuple(f"_transformer_blocks_{n}_" for n in range(1, 10))
 
 _FLUX_SIBLINGS = ("Flux", "AuraFlow", "Chroma")
-# the first row whose words are all in the names ("." read as "_") decides
-_ROWS: Sequence[tuple[Families, tuple[str, ...]]] = (
+_Rows = Sequence[tuple[Families, tuple[str, ...]]]
+# Of each table the first row counts whose words are all in the names ("." read as "_").
+_FIRST: _Rows = (
     (("Stable Cascade",), ("lora_prior_",)),
     (("Chroma",), ("distilled_guidance_layer",)),
-    (("HiDream",), ("double_stream_blocks_",)),
-    (("HiDream",), ("single_stream_blocks_",)),
+    (("SD3.5",), ("joint_blocks_", "_x_block_attn2")),
+    (("SD3",), ("joint_blocks_",)),
+)
+_BLOCKS: _Rows = (  # double_blocks, single_blocks
     (("HunyuanVideo",), ("individual_token_refiner",)),
+    (("HunyuanVideo",), ("single_blocks_", "_modulation_linear")),
+    (("HunyuanVideo",), ("double_blocks_", "_mod_linear")),
+    (("HunyuanVideo",), ("double_blocks_", "_mlp_fc1")),
+    (("Flux2",), ("double_stream_modulation_",)),
+    (("Flux2",), ("single_stream_modulation_",)),
+)
+_TRANSFORMERS: _Rows = (  # transformer_blocks, or blocks of diffusers' transformer
     (("HunyuanVideo",), ("context_embedder_token_refiner",)),
     (("MiniMax-H3",), ('"token_refiner_refiner_blocks_',)),
-    (("Krea2",), ("txtfusion_",)),
-    (("Krea2",), ("blocks_", "_attn_wq")),
     (("LTX-2.3",), ("audio_attn1", "to_gate_logits")),
     (("LTX-2",), ("audio_attn1",)),
     (("AuraFlow",), ("joint_transformer_blocks_",)),
     (("AuraFlow",), ("single_transformer_blocks_", "_ff_linear_1")),
     (("Flux2",), ("to_qkv_mlp_proj",)),
-    (("Flux2",), ("transformer_blocks_", "_ff_context_linear_in")),
-    (("Flux2",), ("double_stream_modulation_",)),
-    (("HunyuanVideo",), ("single_blocks_", "_modulation_linear")),
-    (("HunyuanVideo",), ("double_blocks_", "_img_attn_q_")),
-    (("SD3.5",), ("joint_blocks_", "_x_block_attn2")),
-    (("SD3",), ("joint_blocks_",)),
-    (("Qwen-Image",), ("transformer_blocks_", "_img_mlp_net_")),
-    (("Qwen-Image",), ("transformer_blocks_", "_txt_mlp_net_")),
-    (("Qwen-Image",), ("transformer_blocks_", "_img_mod_1")),
-    (("SD3",), ("lora_te3_", "transformer_blocks_")),
-    (("SD3",), ("lora_te3_", "lora_te2_text_model")),
-    (("Sana",), ("transformer_blocks_", "_ff_conv_inverted")),
-    (("Mochi",), ("transformer_blocks_", "_attn1_add_q_proj")),
+    (("Flux2",), ("_ff_context_linear_in",)),
+    (("Qwen-Image",), ("_img_mlp_net_",)),
+    (("Qwen-Image",), ("_txt_mlp_net_",)),
+    (("Qwen-Image",), ("_img_mod_1",)),
+    (("SD3",), ("lora_te3_",)),
+    (("Sana",), ("_ff_conv_inverted",)),
+    (("Mochi",), ("_attn1_add_q_proj",)),
+    (("Wan",), ("_ffn_",)),
+)
+_OTHERS: _Rows = (
+    (("HiDream",), ("double_stream_blocks_",)),
+    (("HiDream",), ("single_stream_blocks_",)),
+    (("Krea2",), ("txtfusion_",)),
+    (("Krea2",), ("blocks_", "_attn_wq")),
     (("Mochi",), ("blocks_", "_attn_qkv_x")),
     (("HunyuanDiT",), ("blocks_", "_attn1_Wqkv")),
     (("Anima",), ("llm_adapter_",)),
     (("Cosmos", "Anima"), ("blocks_", "_adaln_modulation_")),
-    (("Wan",), ("blocks_", "_cross_attn_k_img")),
-    (("Wan",), ("blocks_", "_ffn_0_")),
-    (("Wan",), ("blocks_", "_ffn_2_")),
-    (("Wan",), ("blocks_", "_ffn_net_")),
-    (("Wan",), ("blocks_", "_self_attn_o_")),
-    (("Wan",), ("blocks_", "_cross_attn_o_")),
-    (("Wan",), ("blocks_", "_cross_attn_v_img")),
+    (("Cosmos", "Anima"), ("blocks_", "_attn_q_proj_")),
+    (("Wan",), ("blocks_", "_ffn_")),
+    (("Wan",), ("blocks_", "_self_attn_")),
+    (("Wan",), ("blocks_", "_cross_attn_")),
     (("ERNIE-Image",), ("layers_", "_self_attention_to_")),
     (("ERNIE-Image",), ("layers_", "_mlp_linear_fc2")),
     (("Lumina2",), ("layers_", "_feed_forward_linear_1")),
@@ -75,14 +81,17 @@ _ROWS: Sequence[tuple[Families, tuple[str, ...]]] = (
     (("LLM (GPT-NeoX)",), ("gpt_neox_",)),
     (("LLM (T5)",), ("base_model_model_encoder_block_",)),
     (("LLM",), ("base_model_model_model_", "layers_")),
+    (("LLM",), ('"model_layers_',)),
     (("ViT (other)",), ('"w_a_',)),
+    (("ViT (other)",), ("vit_encoder_layer_",)),
 )
 # U-Nets of others
-_UNET_ROWS: Sequence[tuple[Families, tuple[str, ...]]] = ((("Stable Cascade",), ("_channelwise_",)), (("Kolors",), ("encoder_hid_proj_",)))
+_UNET_ROWS: _Rows = ((("Stable Cascade",), ("_channelwise_",)), (("Kolors",), ("encoder_hid_proj_",)))
 _WIDTHS: Mapping[int, str] = MappingProxyType({2304: "Lumina2", 3840: "Z-Image"})  # of the two that share fused names
 # text encoders alone: those that may have them
-_TEXT_ROWS: Sequence[tuple[Families, tuple[str, ...]]] = (
+_TEXT_ROWS: _Rows = (
     (("Flux",), ("lora_te2_encoder_block_",)),
+    (("SD3",), ("lora_te3_", "lora_te2_text_model_")),
     (("SD3", "Flux"), ("lora_te3_encoder_block_",)),
     ((SDXL, "SD3"), ("lora_te2_text_model_", "lora_te1_")),
     ((SDXL,), ("lora_te2_",)),
@@ -121,19 +130,21 @@ def network_families(names: Names) -> Families:
         return _of_indexed(names)
     if any(place in names.flat for place in _SD_PLACES):
         return _row(names, _UNET_ROWS) or _unet(names)
-    if families := _row(names, _ROWS):
-        return _by_count(names, families)
+    if families := _row(names, _FIRST):
+        return _by_size(names, families)
     if "double_blocks_" in names.flat or "single_blocks_" in names.flat:
-        return _flux(names)
+        return _row(names, _BLOCKS) or _flux(names)
     if "transformer_blocks_" in names.flat:
-        return _transformer(names)
+        return _by_size(names, _row(names, _TRANSFORMERS)) or _transformer(names)
+    if families := _row(names, _OTHERS):
+        return families
     if "layers_" in names.flat and ("_attention_qkv" in names.flat or "_feed_forward_w1" in names.flat):
         width = _width(names, ("attention_qkv", "attention.qkv", "feed_forward_w1", "feed_forward.w1"))
         return (_WIDTHS[width],) if width in _WIDTHS else ("Z-Image",) if "adaLN_modulation_0" in names.flat else ("Lumina2", "Z-Image")
     return _text(names)
 
 
-def _row(names: Names, rows: Sequence[tuple[Families, tuple[str, ...]]]) -> Families:
+def _row(names: Names, rows: _Rows) -> Families:
     return next((families for families, words in rows if all(word in names.flat for word in words)), ())
 
 
@@ -203,6 +214,8 @@ def _of_indexed(names: Names) -> Families:
 
 def _flux(names: Names) -> Families:
     """Names of Flux' own code, which HunyuanVideo, Chroma and Flux2 share."""
+    if ".img_attn_qkv." in names.text:
+        return ("HunyuanVideo",)
     linear = [size for layer in _layers(names, ("linear1",)) if (size := names.size(layer)) is not None]
     if any(rows == 9 * columns for rows, columns in linear):
         return ("Flux2",)  # its MLP is gated: 3 × width for attention and 6 × for it
@@ -223,6 +236,8 @@ def _flux(names: Names) -> Families:
 def _transformer(names: Names) -> Families:
     """transformer_blocks: of Flux, AuraFlow, Qwen-Image, SD3, PixArt, LTX-Video or CogVideoX."""
     flat = names.flat
+    if '"transformer.blocks.' in names.heads:
+        return ("Wan", "HunyuanDiT")
     if "single_transformer_blocks_" in flat:
         certain = any(word in flat for word in ("_proj_mlp", "_norm_linear", "_proj_out", '"lora_te')) or max(_numbers(names, "single_transformer")) > 31
         return ("Flux",) if certain or _numbers(names, "transformer") - set(range(4)) else _FLUX_SIBLINGS
@@ -241,11 +256,12 @@ def _transformer(names: Names) -> Families:
     return ("SD3", "Flux", "Qwen-Image")
 
 
-def _by_count(names: Names, families: Families) -> Families:
-    """SD3.5 Large is SD3 with more blocks."""
-    if families == ("SD3",) and max((*_numbers(names, "joint"), *_numbers(names, "transformer")), default=0) > 23:
-        return ("SD3.5",)
-    return families
+def _by_size(names: Names, families: Families) -> Families:
+    """SD3.5 Large is SD3 with more and wider blocks."""
+    if families != ("SD3",):
+        return families
+    count = max((*_numbers(names, "joint"), *_numbers(names, "transformer")), default=0)
+    return ("SD3.5",) if count > 23 or _width(names, ("attn_qkv", "attn.qkv", "attn_to_q", "attn.to_q")) == 2432 else families
 
 
 def _numbers(names: Names, blocks: str) -> set[int]:

@@ -12,6 +12,7 @@ from backend.networks.names import Names, Shape, Shapes
 from backend.safetensors_header import Header
 
 RUNS = frozenset({families.SD1, families.SD2, families.SDXL, families.REFINER})  # the families that this program runs
+_RANKED = frozenset({"LoRA", "LoCon", "DoRA", "LoHa", "LoKr", "GLoRA", "Control LoRA", "LoRA+TI bundle"})
 _INPAINTING = 9  # channels that the U-Net of an inpainting model takes
 _SIDECAR = "sd version"  # A1111's key in name.json
 _UNSAID = frozenset({"", "unknown", "none"})
@@ -134,7 +135,7 @@ def describe_names(names: Names, metadata: Mapping[str, str], sidecar: Mapping[s
         kind=kind,
         scheme=scheme,
         family=family,
-        rank=max(ranks, key=lambda rank: (ranks[rank], rank)) if ranks else _said_rank(metadata) if network else None,
+        rank=max(ranks, key=lambda rank: (ranks[rank], rank)) if ranks else _said_rank(names, kind, metadata),
         ranks=ranks,
         modules=_modules(names) if network else {},
         also=kinds.network_also(names, kind) if network else (),
@@ -223,10 +224,12 @@ def _family(possible: families.Families, metadata: Mapping[str, str], sidecar: M
     return ("/".join(possible), "keys") if possible else (families.UNKNOWN, "")
 
 
-def _said_rank(metadata: Mapping[str, str]) -> int | None:
+def _said_rank(names: Names, kind: str, metadata: Mapping[str, str]) -> int | None:
     """For names without shapes."""
+    if kind not in _RANKED or any(0 not in shape for shape in names.shapes.values() if shape):
+        return None
     text = metadata.get("ss_network_dim", "")
-    return int(text) if text.isdecimal() and 0 < len(text) < 7 else None
+    return int(text) if text.isdecimal() and text.isascii() and 0 < len(text) < 7 else None
 
 
 def _modules(names: Names) -> Mapping[str, int]:

@@ -21,6 +21,7 @@ _BESIDE: Sequence[tuple[str, tuple[str, ...]]] = (("DoRA", ("dora_scale",)), ("N
 _OF_LORA = frozenset({"LoRA", "LoCon", "DoRA", "Control LoRA", "LoRA+TI bundle"})
 _CONVOLUTIONS = ('_conv1_"', '_conv2_"', '_conv_shortcut_"', '_in_layers_2_"', '_out_layers_3_"', '_skip_connection_"', '_conv_"', '_0_op_"')
 _TOKENS = ("<", "bundle_emb.", "emb_params", "clip_l", "clip_g")
+_ADAPTERS = ("ip_adapter.", "image_proj.", "ip_adapter_proj_model.")
 _WIDTHS = frozenset({768, 1024, 1280, 2048, 4096})  # of the text encoders that have textual inversions
 _FLUX_INPUTS = 64  # channels of a patch; a control LoRA has the control picture's beside them
 
@@ -38,8 +39,8 @@ _SCHEMES: Sequence[tuple[str, Callable[[Names], bool]]] = (
     ("comfyui", lambda names: _begins(names, '"diffusion_model.', '"text_encoders.', '"model.diffusion_model.')),
     ("peft", lambda names: _begins(names, "base_model.") or _has_adapter_name(names)),
     ("xlabs", lambda names: _ends(names, "_lora1.", "_lora2.")),
-    ("diffusers-old", lambda names: _ends(names, ".lora_linear_layer.", ".processor.", "_lora.down.", "_lora.up.")),
     ("diffusers", lambda names: _ends(names, ".lora.down.", ".lora.up.")),
+    ("diffusers-old", lambda names: _ends(names, ".lora_linear_layer.", ".processor.", "_lora.down.", "_lora.up.")),
     ("onetrainer", lambda names: _begins(names, *_DIFFUSERS) and _ends(names, ".lora_down.", ".lora_up.")),
     ("transformer-original", lambda names: _begins(names, '"transformer.single_blocks.', '"transformer.double_blocks.')),
     ("diffusers-peft", lambda names: _begins(names, *_DIFFUSERS)),
@@ -50,7 +51,9 @@ _SCHEMES: Sequence[tuple[str, Callable[[Names], bool]]] = (
 _MODELS: Sequence[tuple[str, str, tuple[tuple[str, ...], ...]]] = (
     ("ControlNet", "diffusers", (('"controlnet_cond_embedding.',), ('"controlnet_down_blocks.',), ('"controlnet_x_embedder.',), ('"controlnet_blocks.',))),
     ("ControlNet", "ldm", (('"control_model.',), ('"input_hint_block.',))),
-    ("IP-Adapter", "ip_adapter", (('"ip_adapter.',), ('"image_proj.', "_ip."))),
+    ("IP-Adapter", "ip_adapter", (('"ip_adapter.',), ('"image_proj.',), ('"ip_adapter_proj_model.',))),
+    ("T2I-Adapter", "diffusers", (('"adapter.body.',), ('"body.0.', ".block1."))),
+    ("ControlLLLite", "kohya", (('"lllite_unet',),)),
     ("motion module", "animatediff", (("motion_modules.",),)),
     ("checkpoint", "ldm", (('"model.diffusion_model.',),)),
     ("VAE", "ldm", (('"first_stage_model.',), ('"decoder.conv_in.', '"decoder.up.'), ('"encoder.conv_in.', '"encoder.down.'))),
@@ -76,7 +79,9 @@ _ALGORITHMS: Mapping[str, str] = MappingProxyType(
 
 
 def network_kind(names: Names) -> str:
-    """ "" for what is no network."""
+    """ "" for what is no network. An IP-Adapter may hold a LoRA and is none."""
+    if any(name.startswith(_ADAPTERS) for name in names.rest):
+        return ""
     counts = {kind: max(len(names.parts.get(part, ())) for part in parts) for kind, parts in _PARTS}
     kind = max(counts, key=counts.__getitem__)
     bundled = any(name.startswith(_TOKENS) for name in names.rest)

@@ -137,6 +137,8 @@ def split_name(name: str) -> tuple[str, str]:
     if last == "bias":
         layer, _, word = head.rpartition(".")
         return (layer, "bias") if word in _BEFORE_WEIGHT and layer else (name, "")
+    if last.isdecimal() and head.endswith(".oft_blocks"):
+        return head.removesuffix(".oft_blocks"), "oft_blocks"
     if match := _INDEXED.fullmatch(name):
         return (match[1], match[2]) if match[1] else (match[3], "down")
     return name, ""
