@@ -239,7 +239,9 @@ def _transformer(names: Names) -> Families:
     if '"transformer.blocks.' in names.heads:
         return ("Wan", "HunyuanDiT")
     if "single_transformer_blocks_" in flat:
-        certain = any(word in flat for word in ("_proj_mlp", "_norm_linear", "_proj_out", '"lora_te')) or max(_numbers(names, "single_transformer")) > 31
+        certain = (
+            any(word in flat for word in ("_proj_mlp", "_norm_linear", "_proj_out", '"lora_te')) or max(_numbers(names, "single_transformer"), default=0) > 31
+        )
         return ("Flux",) if certain or _numbers(names, "transformer") - set(range(4)) else _FLUX_SIBLINGS
     count = max(_numbers(names, "transformer"), default=0)
     if "_add_k_proj" in flat or "_to_add_out" in flat:
