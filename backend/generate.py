@@ -39,11 +39,11 @@ class Engine:
         self._patchers: WeakKeyDictionary[Model, Patcher] = WeakKeyDictionary()
         self._embeddings = EmbeddingStore()
         self._prompts = PromptCache()
-        self._text_width = 0  # of the latest model: tells which embeddings fit
+        self._text_width: int | None = None  # of the latest model: tells which embeddings fit
 
     @classmethod
     def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":
-        return cls(Models(Placement.choose(flags)), Catalog(paths, HashCache(paths.cache / "hashes.db")))
+        return cls(Models(Placement.choose(flags)), Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing)))
 
     @torch.inference_mode()
     def generate(self, job: GenerateJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
@@ -58,16 +58,15 @@ class Engine:
             latent, complete = _draw(model, job, encoded, on_event, cancel)
             images = [to_image(_decode(model, one)) for one in latent]
         comments = (*encoded.comments, *(report.describe() for report in reports))
-        return tuple(
-            GeneratedImage(image=image, index=index, extra=encoded.extra, comments=comments, complete=complete) for index, image in enumerate(images)
-        )
+        extra = {**encoded.extra, **_padding(encoded, job)}
+        return tuple(GeneratedImage(image=image, index=index, extra=extra, comments=comments, complete=complete) for index, image in enumerate(images))
 
     def memory(self) -> dict[str, object]:
         """As A1111's /sdapi/v1/memory, in bytes."""
         return {"ram": _ram(), "cuda": _cuda()}
 
     def embeddings(self) -> dict[str, dict[str, dict[str, object]]]:
-        """Textual inversions that fit the loaded checkpoint, and the others, as A1111's /sdapi/v1/embeddings."""
+        """Textual inversions that fit the loaded checkpoint, and the others, as A1111's /sdapi/v1/embeddings; all fit where none is loaded yet."""
         self._read_embeddings()
         return self._embeddings.listing(self._text_width)
 
@@ -126,6 +125,14 @@ def _draw(model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, c
             raise
         return stop.denoised, False
     return latent, True
+
+
+def _padding(encoded: Encoded, job: GenerateJob) -> dict[str, str]:
+    """What A1111 writes where prompt and negative prompt had to be made equally long."""
+    options = job.sampling
+    if encoded.cond.at(0).cross.shape[1] == encoded.uncond.at(0).cross.shape[1]:
+        return {}
+    return {"Pad conds v0": "True"} if options.pad_cond_uncond_v0 else {"Pad conds": "True"} if options.pad_cond_uncond else {}
 
 
 def _grey(model: Model, job: GenerateJob) -> Tensor:

@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 TIMESTEPS = 1000
 LINEAR_START, LINEAR_END = 0.00085, 0.012  # of the betas' square roots, all Stable Diffusion models
-VAE_SUFFIXES = (".vae.safetensors", ".vae.pt", ".vae.ckpt")  # beside a checkpoint, in this order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +58,8 @@ def load(path: Path, vae_path: Path | None, placement: Placement, options: Model
 
 
 def open_checkpoint(path: Path, vae_path: Path | None, placement: Placement) -> Draft:
-    """vae_path None: <checkpoint>.vae.safetensors (.pt, .ckpt) beside the file, else its own. Raises WebUIError as load()."""
+    """vae_path None: the VAE in the file itself. Raises WebUIError as load()."""
     file = open_weights(path)
-    vae_path = vae_path or vae_beside(path)
     vae_file = open_weights(vae_path) if vae_path else None
     architecture = read_architecture(file, vae_file)
     parts = {"unet": unet_part(file, architecture.unet)}
@@ -79,10 +77,6 @@ def open_vae(path: Path) -> Part:
     part = vae_part(file, vae_shape(file))
     part.check()
     return part
-
-
-def vae_beside(path: Path) -> Path | None:
-    return next((beside for suffix in VAE_SUFFIXES if (beside := path.with_name(path.stem + suffix)).is_file()), None)
 
 
 def _alphas_cumprod(file: WeightFile) -> Tensor:

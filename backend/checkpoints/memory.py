@@ -9,7 +9,7 @@ from threading import RLock
 
 import torch
 
-from backend.checkpoints.loader import open_checkpoint, open_vae, vae_beside
+from backend.checkpoints.loader import open_checkpoint, open_vae
 from backend.checkpoints.model import Model
 from backend.checkpoints.parts import Part
 from backend.checkpoints.placement import Placement
@@ -105,8 +105,8 @@ class Models:
 
 
 def _vae_wanted(checkpoint: Path, vae_path: Path | None) -> tuple[Path, Identity]:
-    """The file whose VAE is used: the chosen one, one beside the checkpoint, or the checkpoint itself."""
-    path = vae_path or vae_beside(checkpoint) or checkpoint
+    """The file whose VAE is used: the chosen one, or the checkpoint itself."""
+    path = vae_path or checkpoint
     return path, _identity(path)
 
 

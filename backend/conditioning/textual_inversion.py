@@ -96,11 +96,11 @@ class EmbeddingStore:
             self._fitting[shape] = Fitting(EmbeddingIndex(fits, tokenizer), EmbeddingIndex(others, tokenizer))
         return self._fitting[shape]
 
-    def listing(self, shape: int) -> dict[str, dict[str, dict[str, object]]]:
-        """As GET /sdapi/v1/embeddings answers: loaded = fits a model of this width."""
+    def listing(self, shape: int | None) -> dict[str, dict[str, dict[str, object]]]:
+        """As GET /sdapi/v1/embeddings answers: loaded = fits a model of this width; None = no model, all count as loaded."""
         listing: dict[str, dict[str, dict[str, object]]] = {"loaded": {}, "skipped": {}}
         for name, embedding in self._embeddings.items():
-            listing["loaded" if embedding.shape == shape else "skipped"][name] = {
+            listing["loaded" if shape in (None, embedding.shape) else "skipped"][name] = {
                 "step": embedding.step,
                 "sd_checkpoint": embedding.sd_checkpoint,
                 "sd_checkpoint_name": embedding.sd_checkpoint_name,
