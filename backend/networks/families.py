@@ -23,17 +23,17 @@ _OF_FOUR_LEVELS = tuple(f"{side}put_blocks_{n}_" for side in ("in", "out") for n
 _OF_SDXL = ("up_blocks_0_attentions", "output_blocks_0_1_", "output_blocks_1_1_", "add_embedding_", "label_emb_")
 _DEEP = tuple(f"_transformer_blocks_{n}_" for n in range(1, 10))
 
-_FLUX_SIBLINGS = ("Flux", "AuraFlow", "Chroma")
+_OF_ATTN1 = ("PixArt", "LTX-Video", "LTX-2", "LTX-2.3")
 _Rows = Sequence[tuple[Families, tuple[str, ...]]]
 # Of each table the first row counts whose words are all in the names ("." read as "_").
 _FIRST: _Rows = (
     (("Stable Cascade",), ("lora_prior_",)),
     (("Chroma",), ("distilled_guidance_layer",)),
+    (("HunyuanVideo",), ("individual_token_refiner",)),
     (("SD3.5",), ("joint_blocks_", "_x_block_attn2")),
     (("SD3",), ("joint_blocks_",)),
 )
 _BLOCKS: _Rows = (  # double_blocks, single_blocks
-    (("HunyuanVideo",), ("individual_token_refiner",)),
     (("HunyuanVideo",), ("single_blocks_", "_modulation_linear")),
     (("HunyuanVideo",), ("double_blocks_", "_mod_linear")),
     (("HunyuanVideo",), ("double_blocks_", "_mlp_fc1")),
@@ -43,8 +43,8 @@ _BLOCKS: _Rows = (  # double_blocks, single_blocks
 _TRANSFORMERS: _Rows = (  # transformer_blocks, or blocks of diffusers' transformer
     (("HunyuanVideo",), ("context_embedder_token_refiner",)),
     (("MiniMax-H3",), ('"token_refiner_refiner_blocks_',)),
-    (("LTX-2.3",), ("audio_attn1", "to_gate_logits")),
-    (("LTX-2",), ("audio_attn1",)),
+    (("LTX-2.3",), ("to_gate_logits",)),
+    (("LTX-2", "LTX-2.3"), ("_audio_",)),
     (("AuraFlow",), ("joint_transformer_blocks_",)),
     (("AuraFlow",), ("single_transformer_blocks_", "_ff_linear_1")),
     (("Flux2",), ("to_qkv_mlp_proj",)),
@@ -88,13 +88,19 @@ _OTHERS: _Rows = (
 # U-Nets of others
 _UNET_ROWS: _Rows = ((("Stable Cascade",), ("_channelwise_",)), (("Kolors",), ("encoder_hid_proj_",)))
 _WIDTHS: Mapping[int, str] = MappingProxyType({2304: "Lumina2", 3840: "Z-Image"})  # of the two that share fused names
+# by the width of transformer_blocks with one attention, and with two
+_OF_WIDTH: Mapping[int, Families] = MappingProxyType(
+    {1536: ("SD3",), 2432: ("SD3.5",), 3072: ("Flux", "Flux2", "Qwen-Image"), 4096: ("Flux2",), 6144: ("Flux2",), 5376: ("MiniMax-H3",)}
+)
+_OF_TWO_WIDTH: Mapping[int, Families] = MappingProxyType({1152: ("PixArt",), 2048: ("LTX-Video",), 4096: ("LTX-Video", "LTX-2", "LTX-2.3")})
 # text encoders alone: those that may have them
 _TEXT_ROWS: _Rows = (
     (("Flux",), ("lora_te2_encoder_block_",)),
     (("SD3",), ("lora_te3_", "lora_te2_text_model_")),
     (("SD3", "Flux"), ("lora_te3_encoder_block_",)),
     ((SDXL, "SD3"), ("lora_te2_text_model_", "lora_te1_")),
-    ((SDXL,), ("lora_te2_",)),
+    ((SDXL,), ("lora_te2_text_model_encoder_layers_",)),
+    ((SDXL, "SD3"), ("lora_te2_",)),
     ((SDXL, "Flux", "SD3"), ("lora_te1_",)),
     ((SDXL, "SD3"), ("text_encoder_2_text_model_",)),
     ((SDXL, "SD3"), ("text_encoders_clip_g_",)),
@@ -223,39 +229,42 @@ def _flux(names: Names) -> Families:
     if any(rows == 6 * columns for rows, columns in mlp):
         return ("Flux2",)
     double, single = _numbers(names, "double"), _numbers(names, "single")
-    if max(double, default=0) > 18 or max(single, default=0) > 47:
-        return ("HunyuanVideo",)  # 20 + 40 blocks
-    if max(single, default=0) > 37:
-        return ("Flux2",) if double and max(double) < 8 else ("HunyuanVideo",) if max(single) < 40 else ("Flux2",)
-    if (double, single) in ((set(range(5)), set(range(20))), (set(range(8)), set(range(24)))):
+    if max(double, default=0) > 18 or max(single, default=0) > 37:
+        return ("Flux2",) if double and max(double) < 8 else ("HunyuanVideo",)  # 8 + 48 blocks, 20 + 40 blocks
+    if (double, single) in ((set(range(5)), set(range(20))), (set(range(8)), set(range(24)))) or _width(names, ("qkv",)) in (4096, 6144):
         return ("Flux2",)
-    width = _width(names, ("qkv", "qkv_lora1", "qkv_lora2"))
-    return ("Flux2",) if width in (4096, 6144) else ("Flux",)
+    if 18 in double or 37 in single or 'txt_in_"' in names.flat or ".processor." in names.tails:
+        return ("Flux",)  # has the last of 19 + 38 blocks, or what the others do not have
+    siblings = ("Flux",) if linear or mlp else ("Flux", "Flux2")
+    own = '"lora_unet_' in names.heads and any(word in names.flat for word in ("_mlp_0_", "_mod_lin_", "_modulation_lin_"))  # kohya's HunyuanVideo has others
+    return siblings if own else (*siblings, "HunyuanVideo")
 
 
 def _transformer(names: Names) -> Families:
-    """transformer_blocks: of Flux, AuraFlow, Qwen-Image, SD3, PixArt, LTX-Video or CogVideoX."""
-    flat = names.flat
+    """transformer_blocks, with one attention or two."""
     if '"transformer.blocks.' in names.heads:
         return ("Wan", "HunyuanDiT")
-    if "single_transformer_blocks_" in flat:
-        certain = (
-            any(word in flat for word in ("_proj_mlp", "_norm_linear", "_proj_out", '"lora_te')) or max(_numbers(names, "single_transformer"), default=0) > 31
-        )
-        return ("Flux",) if certain or _numbers(names, "transformer") - set(range(4)) else _FLUX_SIBLINGS
-    count = max(_numbers(names, "transformer"), default=0)
-    if "_add_k_proj" in flat or "_to_add_out" in flat:
-        if count > 37:
-            return ("Qwen-Image",)
-        width = _width(names, ("to_q", "to_k", "to_v"))
-        second = {1536: ("SD3",), 2432: ("SD3.5",), 3072: ("Flux", "Qwen-Image")}.get(width, ("SD3", "Flux", "Qwen-Image"))
-        return ("SD3.5",) if "_attn2_" in flat else second
-    if "_attn2_" in flat:
-        width = _width(names, ("attn1_to_q", "attn1.to_q"))
-        return {1152: ("PixArt",), 2048: ("LTX-Video",), 4096: ("LTX-Video",)}.get(width, ("SD3.5", "PixArt", "LTX-Video"))
-    if "_attn1_" in flat:
-        return ("CogVideoX",) if "_norm1_linear" in flat or _width(names, ("to_q",)) in (1920, 3072) else ("CogVideoX", "PixArt", "LTX-Video")
-    return ("SD3", "Flux", "Qwen-Image")
+    if "single_transformer_blocks_" in names.flat:
+        return _single_transformer(names)
+    text = "_add_k_proj" in names.flat or "_to_add_out" in names.flat
+    if text and max(_numbers(names, "transformer"), default=0) > 37:
+        return ("Qwen-Image",)
+    if text:
+        return ("SD3.5",) if "_attn2_" in names.flat else _OF_WIDTH.get(_width(names, ("to_q", "to_k", "to_v")), ("SD3", "Flux", "Flux2", "Qwen-Image"))
+    if "_attn2_" in names.flat:
+        return _OF_TWO_WIDTH.get(_width(names, ("attn1_to_q", "attn1.to_q")), ("SD3.5", *_OF_ATTN1))
+    if "_attn1_" in names.flat:
+        own = "_norm1_linear" in names.flat or _width(names, ("to_q",)) in (1920, 3072)
+        return ("CogVideoX",) if own else ("CogVideoX", *_OF_ATTN1)
+    return _OF_WIDTH.get(_width(names, ("to_q", "to_k", "to_v")), ())
+
+
+def _single_transformer(names: Names) -> Families:
+    last = max(_numbers(names, "single_transformer"), default=0)
+    if last > 37:
+        return ("HunyuanVideo",)
+    own = last > 31 or any(word in names.flat for word in ("_proj_mlp", "_norm_linear", "_proj_out", '"lora_te'))
+    return ("Flux",) if own or max(_numbers(names, "transformer"), default=0) > 3 else ("Flux", "AuraFlow", "Chroma")  # AuraFlow: 4 + 32 blocks
 
 
 def _by_size(names: Names, families: Families) -> Families:
@@ -341,6 +350,8 @@ def _embedding(names: Names) -> Families:
         return ("SD3",) if "clip_g" in names.shapes else ("T5-XXL (Flux/SD3/Chroma...)",)
     if "clip_g" in names.shapes:
         return (SDXL,)
+    if "clip_l" in names.shapes:
+        return (SDXL, "Flux", "SD3")
     widths = {shape[-1] for shape in names.shapes.values() if shape}
     return next((families for width, families in ((768, (SD1,)), (1024, (SD2,)), (1280, (SDXL,))) if widths == {width}), ())
 

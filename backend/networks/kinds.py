@@ -162,7 +162,11 @@ def _embedding(names: Names) -> str:
             return scheme
     if any(key.startswith("string_to_param") for key in keys):
         return "string_to_param"
-    tokens = len(keys) == 1 and all(len(shape) in (1, 2) and shape[-1] in _WIDTHS for shape in names.shapes.values())
+    tokens = (
+        len(keys) == 1
+        and not next(iter(keys)).endswith((".weight", ".bias"))
+        and all(len(shape) in (1, 2) and shape[-1] in _WIDTHS for shape in names.shapes.values())
+    )
     return "token name as key" if tokens or (keys and all(key.startswith("<") and key.endswith(">") for key in keys)) else ""
 
 

@@ -14,6 +14,7 @@ from tests.header_items import COLUMNS, Item, read_item, read_items
 
 ROOT = Path(__file__).parent.parent.parent.parent
 ITEMS = read_items()
+WHOLE_NETWORKS = [item for item in ITEMS if "modules" in item.what and "family" not in item.open]
 SD1_NAMES = "ckpt_ldm_sd1_names"
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -73,6 +74,17 @@ def test_sd1_is_never_guessed(item: Item):
     told = describe_shapes(item.shapes, item.metadata)
     assert told.family != "SD1"
     assert "SD1" in told.families
+
+
+@given(st.data())
+def test_a_part_of_a_file_never_names_another_family(data: st.DataObject):
+    item = data.draw(st.sampled_from(WHOLE_NETWORKS))
+    names = list(item.shapes)
+    start = data.draw(st.integers(0, len(names) - 1))
+    part = names[start : start + data.draw(st.integers(1, 40))]
+    shown = data.draw(st.booleans())
+    told = describe_shapes({name: item.shapes[name] if shown else () for name in part}, {})
+    assert not told.families or item.what["family"] in told.families
 
 
 def test_a_trainer_that_writes_sd1_into_every_file_is_not_believed():
