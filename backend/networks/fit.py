@@ -236,5 +236,5 @@ def _modules(names: Names) -> Mapping[str, int]:
     counts: dict[str, int] = {}
     for start, part in _ENCODERS:
         if f'"{start}' in names.heads:
-            counts[part] = counts.get(part, 0) + sum(layer.startswith(start) for layer in names.layers)
+            counts[part] = counts.get(part, 0) + len([layer for layer in names.layers if layer.startswith(start)])
     return {part: count for part, count in (*sorted(counts.items()), ("net", len(names.layers) - sum(counts.values()))) if count}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from backend.networks.names import Names, kernels
+from backend.networks.names import Names
 
 UNKNOWN = "unknown"
 METADATA_ONLY = "metadata only"
@@ -110,14 +110,15 @@ def _finer_lora(names: Names) -> str:
 
 
 def _is_control(names: Names) -> bool:
-    if "lora_controlnet" in names.shapes:
+    if "lora_controlnet" in names.rest:
         return True
     return any(names.shape("down", layer)[1:] == (2 * _FLUX_INPUTS,) for layer in ("img_in", "transformer.x_embedder"))
 
 
 def _has_convolutions(names: Names) -> bool:
-    """By name, or by a kernel wider than 1: a 1×1 proj_in is a linear layer in disguise."""
-    return any(word in names.flat for word in _CONVOLUTIONS) or any(max(kernel) > 1 for kernel in kernels(names))
+    """By a kernel wider than 1 – a 1×1 proj_in is a linear layer in disguise – or by name."""
+    shapes = (shape for part in ("down", "mid") for shape in names.all_shapes(part) if len(shape) > 2)
+    return any(max(shape[2:]) > 1 for shape in shapes) or any(word in names.flat for word in _CONVOLUTIONS)
 
 
 def network_scheme(names: Names) -> str:
@@ -134,7 +135,7 @@ def _ends(names: Names, *words: str) -> bool:
 
 def _has_dotted_kohya(names: Names) -> bool:
     """lora_unet_blocks_22.self_attn.k: neither kohya's nor dotted."""
-    return _begins(names, *_KOHYA) and any("." in layer and layer.startswith("lora_") for layer in names.layers)
+    return _begins(names, *_KOHYA) and "." in "".join(names.layers) and any("." in layer and layer.startswith("lora_") for layer in names.layers)
 
 
 def _has_adapter_name(names: Names) -> bool:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -93,11 +93,14 @@ class Names:
         name = self.parts.get(part, {}).get(layer)
         return () if name is None else self.shapes[name]
 
+    def all_shapes(self, part: str) -> set[Shape]:
+        return {self.shapes[name] for name in self.parts.get(part, {}).values()}
+
     def ranks(self) -> Counter[int]:
         """rank → number of layers of that rank."""
         found: Counter[int] = Counter()
         for part in ("down", "hada_w1_b"):
-            found.update(shape[0] for name in self.parts.get(part, {}).values() if (shape := self.shapes[name]))
+            found.update([shape[0] for name in self.parts.get(part, {}).values() if (shape := self.shapes[name])])
         found.update(min(shape) for name in self.parts.get("glora_b1", {}).values() if (shape := self.shapes[name]))
         if not found:
             found.update(shape[1] for name in self.parts.get("up", {}).values() if len(shape := self.shapes[name]) > 1)
@@ -198,9 +201,3 @@ def _full(names: Names, layer: str) -> tuple[int, int] | None:
     name = names.parts.get("diff", {}).get(layer, "")
     shape = names.shapes[name] if name.endswith(".diff") else ()
     return (shape[0], math.prod(shape[1:])) if len(shape) > 1 else None
-
-
-def kernels(names: Names) -> Iterator[Shape]:
-    """Of the convolutions whose shape the file tells."""
-    for part in ("down", "mid", "hada_t1", "lokr_t2"):
-        yield from (shape[2:] for name in names.parts.get(part, {}).values() if len(shape := names.shapes[name]) > 2)
