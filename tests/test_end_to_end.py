@@ -77,12 +77,23 @@ def draw(page: Txt2img, prompt: str, *, steps: int = 4, seed: int = 5) -> None:
     page.generate()
 
 
+def drawn(page: Txt2img, program: Program, prompt: str) -> Path:
+    """The picture, saved and shown."""
+    before = program.pictures()
+    draw(page, prompt)
+    for _ in range(180 * 20):
+        if program.pictures() != before:
+            break
+        page.page.wait_for_timeout(50)
+    page.wait_finished()
+    (saved,) = set(program.pictures()) - set(before)
+    return saved
+
+
 def test_a_prompt_with_a_lora_becomes_a_saved_picture_with_its_parameters(page: Txt2img, program: Program, tmp_path: Path):
     assert page.size() == (128, 128), "the demo checkpoint's own size"
     prompt = "cat face <lora:neon:0.8>"
-    draw(page, prompt)
-    page.wait_finished(seconds=180)
-    saved = program.pictures()[-1]
+    saved = drawn(page, program, prompt)
     infotext = read_infotext(saved.read_bytes())
     assert infotext.startswith(f"{prompt}\nSteps: 4, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 5, Size: 128x128, Model hash: ")
     assert re.search(r'Lora hashes: "neon: [0-9a-f]{12}"', infotext)
@@ -92,15 +103,7 @@ def test_a_prompt_with_a_lora_becomes_a_saved_picture_with_its_parameters(page: 
 
 
 def test_the_lora_changes_the_picture_and_leaves_no_trace_behind(page: Txt2img, program: Program):
-    pictures = []
-    for prompt in ("cat face", "cat face <lora:neon:1>", "cat face"):
-        before = program.pictures()
-        draw(page, prompt)
-        page.wait_state("running", "done")
-        while program.pictures() == before:
-            page.page.wait_for_timeout(50)
-        page.wait_finished(seconds=60)
-        pictures.append(np.asarray(Image.open(program.pictures()[-1])).astype(int))
+    pictures = [np.asarray(Image.open(drawn(page, program, prompt))).astype(int) for prompt in ("cat face", "cat face <lora:neon:1>", "cat face")]
     assert np.array_equal(pictures[0], pictures[2])
     assert pictures[0].mean() - pictures[1].mean() > 20, "neon draws on black"
 
@@ -119,9 +122,7 @@ def test_interrupt_ends_a_picture_early_and_the_next_one_is_drawn(page: Txt2img,
     page.wait_running(seconds=60)
     page.interrupt()
     page.wait_state("done", seconds=30)
-    draw(page, "penguin")
-    page.wait_finished(seconds=60)
-    assert read_infotext(program.pictures()[-1].read_bytes()).startswith("penguin\n")
+    assert read_infotext(drawn(page, program, "penguin").read_bytes()).startswith("penguin\n")
 
 
 def test_after_the_engine_was_killed_the_page_says_so_and_the_next_picture_is_drawn(page: Txt2img, program: Program):
@@ -129,9 +130,7 @@ def test_after_the_engine_was_killed_the_page_says_so_and_the_next_picture_is_dr
     page.wait_running(seconds=60)
     os.kill(engine_of(program), signal.SIGKILL)
     page.wait_for(".results", "engine", seconds=30)
-    draw(page, "pizza")
-    page.wait_finished(seconds=180)
-    assert read_infotext(program.pictures()[-1].read_bytes()).startswith("pizza\n")
+    assert read_infotext(drawn(page, program, "pizza").read_bytes()).startswith("pizza\n")
 
 
 def test_nothing_but_news_is_in_the_log(program: Program):
