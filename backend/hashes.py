@@ -1,14 +1,12 @@
 """sha256 of model files, computed once: a sqlite file remembers them by path, size and time of change."""
 
 import hashlib
-import logging
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-log = logging.getLogger(__name__)
+from backend.database import Database
 
 SHORT = 10  # of the file's sha256: what a checkpoint's title and "Model hash" show (AutoV2)
 SHORT_NETWORK = 12  # of the hash of the tensors: what "Lora hashes" shows (AutoV3)
@@ -23,8 +21,8 @@ class HashCache:
 
     def __init__(self, db_path: Path, *, hashing: bool = True) -> None:
         self.hashing = hashing
-        self._database = _open(db_path)
-        self._lock = Lock()  # the connection
+        self.database = Database(db_path)
+        self.database.create((_TABLE,))
         self._computing = Lock()  # one file at a time: the disk is the limit
 
     def sha256(self, path: Path) -> str:
@@ -41,25 +39,20 @@ class HashCache:
 
     def all_known(self) -> dict[str, Known]:
         """Path → size, mtime_ns and sha256 of what was hashed; whether the file still is that one is not looked at."""
-        return {row[0]: row[1:] for row in self._rows("SELECT path, size, mtime_ns, sha256 FROM hashes")}
+        return {row[0]: row[1:] for row in self.database.rows("SELECT path, size, mtime_ns, sha256 FROM hashes")}
 
     def files_with(self, start: str) -> set[Path]:
         """The files one of whose hashes starts so, and which did not change since. start: hexadecimal digits."""
-        rows = self._rows("SELECT path, size, mtime_ns FROM hashes WHERE sha256 GLOB ? OR tensors GLOB ?", f"{start}*", f"{start}*")
+        rows = self.database.rows("SELECT path, size, mtime_ns FROM hashes WHERE sha256 GLOB ? OR tensors GLOB ?", (f"{start}*", f"{start}*"))
         return {Path(path) for path, *identity in rows if tuple(identity) == _identity(Path(path))}
 
     def close(self) -> None:
-        with self._lock:
-            self._database.close()
+        self.database.close()
 
     def _known(self, path: Path, column: str) -> str | None:
         identity = _identity(path)
-        rows = self._rows(f"SELECT size, mtime_ns, {column} FROM hashes WHERE path = ?", str(path))
+        rows = self.database.rows(f"SELECT size, mtime_ns, {column} FROM hashes WHERE path = ?", (str(path),))
         return rows[0][2] if rows and rows[0][:2] == identity else None
-
-    def _rows(self, query: str, *values: str) -> list[tuple]:
-        with self._lock:
-            return self._database.execute(query, values).fetchall()
 
     def _known_or_computed(self, path: Path, column: str, skip: Callable[[BinaryIO], None]) -> str:
         if known := self._known(path, column):
@@ -89,11 +82,7 @@ class HashCache:
             f" {other} = CASE WHEN size = excluded.size AND mtime_ns = excluded.mtime_ns THEN {other} END,"
             " size = excluded.size, mtime_ns = excluded.mtime_ns"
         )
-        try:
-            with self._lock, self._database:
-                self._database.execute(statement, (str(path), *identity, digest))
-        except sqlite3.Error as error:
-            log.warning("The hash of %s could not be remembered: %s", path.name, error)
+        self.database.write(statement, [(str(path), *identity, digest)])
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -106,32 +95,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _skip_header(file: BinaryIO) -> None:
     file.seek(8 + int.from_bytes(file.read(8), "little"))
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """A damaged file is made anew; where none can be made, hashes are remembered until the program ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _connect(path)
-    except sqlite3.OperationalError as error:
-        log.warning("Hashes cannot be kept in %s: %s", path, error)
-    except sqlite3.DatabaseError:
-        log.warning("%s is damaged and made anew; files will be hashed again.", path)
-        path.unlink()
-        return _connect(path)
-    except OSError as error:
-        log.warning("Hashes cannot be kept in %s: %s", path, error.strerror)
-    return _connect(None)
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    database = sqlite3.connect(path or ":memory:", timeout=10, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")  # readers and a writer of several processes side by side
-        database.execute("PRAGMA synchronous = NORMAL")
-        with database:
-            database.execute(_TABLE)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database

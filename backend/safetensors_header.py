@@ -1,11 +1,14 @@
 """The header of a .safetensors file, read without its tensors: metadata, names, dtypes, shapes; and whether the file is whole."""
 
+import codecs
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from backend.errors import WebUIError
 
@@ -15,6 +18,9 @@ _BYTES: Mapping[str, int] = {
     "U16": 2, "I16": 2, "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
 }  # fmt: skip
 _OFFSETS = re.compile(rb'"data_offsets"\s*:\s*\[\s*(\d{1,19})\s*,\s*(\d{1,19})\s*\]')
+_FIRST_BYTES = 16_384  # of the file: nearly always more than the metadata
+_LAST_BYTES = 1_024  # of the header: the last tensor, and then some for padding
+_DECODER = json.JSONDecoder()
 _METADATA_FIRST = re.compile(r'\s*\{\s*"__metadata__"\s*:\s*')
 
 
@@ -50,13 +56,41 @@ def read_header(path: Path) -> Header:
 
 
 def read_metadata(path: Path) -> Mapping[str, str]:
-    """The metadata alone, several times faster than read_header; the length of the file is checked all the same."""
+    """The metadata alone, many times faster than read_header: as files are usually written, from the first and the last kilobytes of the header.
+
+    The length of the file is checked all the same, by the tensor that the header names last.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(_FIRST_BYTES)
+            length = _header_length(path, start, size)
+            head, tail = start[8 : 8 + length], _last_bytes(file, start, length)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    _check_braces(path, head, tail)
+    ends = _OFFSETS.findall(tail)
+    metadata = _leading_metadata(head) if ends and int(ends[-1][1]) == size - 8 - length else None
+    return _read_metadata_slowly(path) if metadata is None else metadata
+
+
+def _leading_metadata(head: bytes) -> dict[str, str] | None:
+    """None where it is not at the start, is longer than what was read, or is damaged."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # which may end within a letter
+        match = _METADATA_FIRST.match(text)
+        return _strings(_DECODER.raw_decode(text, match.end())[0]) if match else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_metadata_slowly(path: Path) -> dict[str, str]:
     raw, data_bytes = _read_raw(path)
     _check_length(path, max((int(end) for _, end in _OFFSETS.findall(raw)), default=0), data_bytes)
     try:
         text = raw.decode()
         if match := _METADATA_FIRST.match(text):
-            return _strings(json.JSONDecoder().raw_decode(text, match.end())[0])
+            return _strings(_DECODER.raw_decode(text, match.end())[0])
         return _strings(json.loads(text).get("__metadata__")) if '"__metadata__"' in text else {}
     except (ValueError, AttributeError, RecursionError) as error:
         raise _damaged(path) from error
@@ -66,22 +100,40 @@ def _read_raw(path: Path) -> tuple[bytes, int]:
     """The header's JSON, and how many bytes follow it."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            rest = file.seek(0, 2) - 8
-            if start == b"version ":
-                raise WebUIError(f"{path.name} is only a Git LFS pointer: download the file itself.")
-            if len(start) < 8 or (length > rest and length <= MOST_HEADER_BYTES):
-                raise WebUIError(f"{path.name} is cut off: download it again.")
-            if not 2 <= length <= MOST_HEADER_BYTES:
-                raise _damaged(path)
-            file.seek(8)
+            start, size = file.read(8), os.fstat(file.fileno()).st_size
+            length = _header_length(path, start, size)
             raw = file.read(length)
     except OSError as error:
-        raise WebUIError(f"{path.name} cannot be read: {error.strerror}.") from error
-    if not (raw.lstrip().startswith(b"{") and raw.rstrip(b" \t\r\n\0").endswith(b"}")):
+        raise _unreadable(path, error) from error
+    _check_braces(path, raw, raw)
+    return raw, size - 8 - length
+
+
+def _header_length(path: Path, start: bytes, size: int) -> int:
+    """start: at least eight bytes, unless the file is shorter. size: of the file."""
+    length = int.from_bytes(start[:8], "little")
+    if start.startswith(b"version "):
+        raise WebUIError(f"{path.name} is only a Git LFS pointer: download the file itself.")
+    if len(start) < 8 or (length > size - 8 and length <= MOST_HEADER_BYTES):
+        raise WebUIError(f"{path.name} is cut off: download it again.")
+    if not 2 <= length <= MOST_HEADER_BYTES:
         raise _damaged(path)
-    return raw, rest - length
+    return length
+
+
+def _last_bytes(file: IO[bytes], start: bytes, length: int) -> bytes:
+    """The end of the header, taken from start where that reaches so far."""
+    end = 8 + length
+    first = max(8, end - _LAST_BYTES)
+    if end <= len(start):
+        return start[first:end]
+    file.seek(first)
+    return file.read(end - first)
+
+
+def _check_braces(path: Path, head: bytes, tail: bytes) -> None:
+    if not (head[:64].lstrip().startswith(b"{") and tail.rstrip(b" \t\r\n\0").endswith(b"}")):
+        raise _damaged(path)
 
 
 def _check_length(path: Path, end: int, data_bytes: int) -> None:
@@ -89,6 +141,10 @@ def _check_length(path: Path, end: int, data_bytes: int) -> None:
         raise WebUIError(f"{path.name} is cut off ({end - data_bytes} bytes are missing): download it again.")
     if end < data_bytes:
         raise _damaged(path)
+
+
+def _unreadable(path: Path, error: OSError) -> WebUIError:
+    return WebUIError(f"{path.name} cannot be read: {error.strerror}.")
 
 
 def _damaged(path: Path) -> WebUIError:
@@ -100,7 +156,12 @@ def _strings(metadata: object) -> dict[str, str]:
         return {}
     if not isinstance(metadata, dict):
         raise ValueError("__metadata__ is no object")
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    return {_sayable(key): _sayable(value) if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+
+
+def _sayable(text: str) -> str:
+    """Half a letter, which JSON can write as "\\ud800" and nothing else can, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _tensor_info(info: dict) -> TensorInfo:

@@ -14,7 +14,7 @@ ROOMS = ("app", "backend", "ui")
 
 # From the ground up. A module may import its own layer and those below.
 LAYERS = (
-    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
+    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs", "backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
     ("backend.catalog", "backend.watch", "backend.fields", "backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
     ("backend.checkpoints", "backend.conditioning", "backend.sampling", "backend.networks"),
