@@ -83,7 +83,7 @@ def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.so
     from backend.watch import watch
 
     service = open_service(flags, paths, worker)
-    stop_watching = watch(service.catalog, paths)
+    stop_watching = watch(service.catalog)
     config = uvicorn.Config(
         build(service, flags),
         log_config=None,

@@ -7,6 +7,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 PREVIEW_SUFFIXES = ("png", "jpg", "jpeg", "webp", "gif")
+PREVIEWS = tuple(f"{kind}.{suffix}" for suffix in PREVIEW_SUFFIXES for kind in ("", ".preview"))  # the first that is there counts, as in A1111
+BESIDE = (".json", ".txt", ".description.txt", *PREVIEWS)  # what follows the name of the model
 
 
 def read_sidecar(model: Path) -> dict[str, object]:
@@ -23,7 +25,7 @@ def read_sidecar(model: Path) -> dict[str, object]:
 
 def find_preview(model: Path) -> Path | None:
     """name.png before name.preview.png before name.jpg …, as A1111 looks for them."""
-    candidates = (model.with_suffix(f"{kind}.{suffix}") for suffix in PREVIEW_SUFFIXES for kind in ("", ".preview"))
+    candidates = (model.with_suffix(suffix) for suffix in PREVIEWS)
     return next((path for path in candidates if path.is_file()), None)
 
 

@@ -14,9 +14,11 @@ ROOMS = ("app", "backend", "ui")
 
 # From the ground up. A module may import its own layer and those below.
 LAYERS = (
-    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs", "backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
+    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs"),
+    ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
-    ("backend.catalog", "backend.watch", "backend.fields", "backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
+    ("backend.model_folders", "backend.listing_cache", "backend.listing", "backend.catalog", "backend.watch", "backend.fields"),
+    ("backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
     ("backend.checkpoints", "backend.conditioning", "backend.sampling", "backend.networks"),
     ("backend.generate",),
     ("backend.workers.local",),
@@ -100,8 +102,8 @@ def test_an_import_of_a_lower_layer_is_allowed():
 
 
 def test_the_longest_name_decides_the_layer():
-    assert architecture.layer_of("backend.sampling.names", LAYERS) == 1
-    assert architecture.layer_of("backend.sampling.euler", LAYERS) == 3
+    assert architecture.layer_of("backend.sampling.names", LAYERS) == 2
+    assert architecture.layer_of("backend.sampling.euler", LAYERS) == 5
     assert architecture.layer_of("backend.samplings", LAYERS) is None
 
 

@@ -1,14 +1,14 @@
 """A Catalog of files that need not exist: names, hashes and aliases as a test wants them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 from backend.catalog import Catalog, Entry, Kind
 
 
 def entry(kind: Kind, name: str, hash: str = "", metadata: Mapping[str, str] = MappingProxyType({})) -> Entry:
-    return Entry(kind=kind, name=name, path=Path("/models", kind, name), size=1, mtime_ns=1, metadata=metadata, hash=hash)
+    file, output_name = f"/models/{kind}/{name}", metadata.get("ss_output_name", "")
+    return Entry(kind=kind, name=name, file=file, size=1, mtime_ns=1, metadata=metadata, output_name=output_name, hash=hash)
 
 
 class FakeCatalog(Catalog):

@@ -1,4 +1,5 @@
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from backend.flags import parse_flags
 from backend.hashes import HashCache
 from backend.job import FileRef
 from backend.paths import Paths
+from tests.backend.opens import opened_files
 
 FOLDERS = {"checkpoint": "models/Stable-diffusion", "vae": "models/VAE", "lora": "models/Lora", "embedding": "embeddings"}
 
@@ -44,6 +46,10 @@ class Folder:
     def found(self, kind: Kind, name: str) -> str | None:
         entry = self.catalog.find(kind, name)
         return entry.name if entry else None
+
+
+def _no_permission(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 @pytest.fixture
@@ -102,6 +108,105 @@ def test_a_file_that_did_not_change_is_not_opened_again(folder: Folder):
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     folder.catalog.refresh()
     assert folder.catalog.entries("lora")[0].alias == "first"
+
+
+def test_a_second_start_opens_no_file_and_lists_the_same(folder: Folder):
+    for number in range(300):
+        folder.add("lora", f"{number % 3}/{number}.safetensors", {"ss_output_name": f"trained {number}", "note": "é"})
+    folder.add("checkpoint", "x.ckpt")
+    (folder.root / FOLDERS["lora"] / "cut.safetensors").write_bytes(b"1234567")
+    with opened_files() as opened:
+        first = Catalog(folder.paths, folder.hashes)
+    assert len([path for path in opened if path.startswith(str(folder.root))]) == 302
+    with opened_files() as opened:
+        second = Catalog(folder.paths, folder.hashes)
+        second.refresh()
+    assert opened == []
+    assert second.entries("lora") == first.entries("lora") and len(second.entries("lora")) == 300
+    assert second.refused("lora") == first.refused("lora") != ()
+    assert dict(second.entries("lora")[0].metadata) == {"ss_output_name": "trained 0", "note": "é"}
+
+
+def test_of_many_files_only_the_changed_one_is_read_again(folder: Folder):
+    paths = [folder.add("lora", f"{number}.safetensors") for number in range(20)]
+    folder.catalog.refresh()
+    folder.add("lora", "7.safetensors", {"ss_output_name": "changed"})
+    with opened_files() as opened:
+        folder.catalog.refresh()
+    assert opened == [str(paths[7])]
+    assert folder.found("lora", "changed") == "7.safetensors"
+    folder.add("lora", "8.safetensors", {"ss_output_name": "changed, too"})
+    with opened_files() as opened:
+        folder.catalog.look_at(paths)
+    assert opened == [str(paths[8])]
+    assert folder.found("lora", "changed, too") == "8.safetensors"
+    with opened_files() as opened:
+        Catalog(folder.paths, folder.hashes)
+    assert opened == []
+
+
+def test_what_is_remembered_of_files_that_left_is_forgotten(folder: Folder):
+    left, stays = folder.add("lora", "left.safetensors", {"k": "left"}), folder.add("lora", "stays.safetensors")
+    folder.catalog.refresh()
+    left.unlink()
+    Catalog(folder.paths, folder.hashes)
+    assert folder.hashes.database.rows("SELECT path FROM files_1") == [(str(stays),)]
+    assert folder.hashes.database.rows("SELECT path FROM metadata_1") == []
+
+
+def test_a_drive_that_is_not_there_for_a_while_is_not_read_again(folder: Folder):
+    for number in range(3):
+        folder.add("lora", f"{number}.safetensors")
+    folder.catalog.refresh()
+    drive = folder.root / FOLDERS["lora"]
+    drive.rename(folder.root / "unplugged")
+    drive.mkdir()
+    assert Catalog(folder.paths, folder.hashes).entries("lora") == ()
+    drive.rmdir()
+    (folder.root / "unplugged").rename(drive)
+    with opened_files() as opened:
+        assert len(Catalog(folder.paths, folder.hashes).entries("lora")) == 3
+    assert opened == []
+
+
+def test_metadata_are_those_of_the_file_as_it_was_listed(folder: Folder):
+    path = folder.add("lora", "x.safetensors", {"k": "first"})
+    folder.catalog.refresh()
+    before = folder.catalog.entries("lora")[0]
+    folder.add("lora", "x.safetensors", {"k": "the second"})
+    assert before.metadata["k"] == "first"
+    folder.catalog.look_at([path])
+    assert folder.catalog.entries("lora")[0].metadata["k"] == before.metadata["k"] == "the second"
+
+
+def test_a_file_that_cannot_be_opened_is_tried_again(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    folder.add("lora", "x.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr("backend.safetensors_header.os.fstat", _no_permission)
+        folder.catalog.refresh()
+    assert [refused.reason for refused in folder.catalog.refused("lora")] == ["x.safetensors cannot be read: Permission denied."]
+    assert folder.names("lora") == ["x.safetensors"]
+    assert folder.catalog.refused("lora") == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_a_name_that_is_no_text_is_refused(folder: Folder):
+    path = folder.add("lora", "x.safetensors")
+    os.rename(path, os.fsencode(path.parent) + b"/x\xff.safetensors")
+    assert folder.names("lora") == []
+    assert [refused.reason for refused in folder.catalog.refused("lora")] == ["x?.safetensors has a name that is not UTF-8: rename it."]
+
+
+def test_refused_files_are_told_with_a_reason(folder: Folder):
+    path = folder.add("lora", "sub/cut.safetensors")
+    path.write_bytes(path.read_bytes()[:-1])
+    revision = folder.catalog.revision
+    folder.catalog.refresh()
+    (refused,) = folder.catalog.refused("lora")
+    assert (refused.kind, refused.name, refused.path) == ("lora", "sub/cut.safetensors", path)
+    assert refused.reason == "cut.safetensors is cut off (1 bytes are missing): download it again."
+    assert folder.catalog.revision == revision + 1
+    assert folder.catalog.refused("checkpoint") == ()
 
 
 def test_the_revision_goes_up_with_changes_only(folder: Folder):

@@ -41,6 +41,30 @@ def test_metadata_behind_the_tensors_is_found(tmp_path: Path):
     assert read_metadata(write(tmp_path / "x.safetensors", text.encode(), b"\0")) == {"k": "v"}
 
 
+@pytest.mark.parametrize("length", [10, 16_350, 16_365, 16_370, 16_375, 16_380, 16_384, 16_400, 40_000])
+@pytest.mark.parametrize("letter", ["x", "é", "語", "\U0001f600"])
+def test_metadata_of_any_length_are_read(tmp_path: Path, length: int, letter: str):
+    tensors = {f"layer {n}": torch.zeros(1) for n in range(200)}
+    save_file(tensors, tmp_path / "x.safetensors", {"a": letter * (length // len(letter.encode()))})
+    assert read_metadata(tmp_path / "x.safetensors") == read_header(tmp_path / "x.safetensors").metadata
+
+
+def test_the_tensor_that_is_named_last_need_not_lie_last(tmp_path: Path):
+    text = (
+        '{"__metadata__": {"k": "v"}, "a": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]}, "b": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}'
+    )
+    path = write(tmp_path / "x.safetensors", text.encode(), b"\0\0")
+    assert read_metadata(path) == read_header(path).metadata == {"k": "v"}
+
+
+@pytest.mark.parametrize("read", [read_header, read_metadata])
+def test_half_a_letter_in_the_metadata_becomes_a_sign_that_can_be_sent(tmp_path: Path, read):
+    text = r'{"__metadata__": {"k": "\ud83d\ude00 and \ud83d"}, "a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}'
+    path = write(tmp_path / "x.safetensors", text.encode(), b"\0")
+    metadata = read(path).metadata if read is read_header else read(path)
+    assert metadata["k"].startswith("\U0001f600 and ") and metadata["k"].encode()
+
+
 @pytest.mark.parametrize("read", [read_header, read_metadata])
 @pytest.mark.parametrize("kept", [0, 5, 8, 40, -1])
 def test_a_file_that_is_cut_off_is_refused(whole: Path, read, kept: int):

@@ -32,7 +32,7 @@ def catalog(paths: Paths) -> Iterator[Catalog]:
 
 @pytest.fixture
 def watched(catalog: Catalog, paths: Paths) -> Iterator[Catalog]:
-    stop = watch(catalog, paths)
+    stop = watch(catalog)
     yield catalog
     stop()
 
@@ -79,7 +79,7 @@ def test_many_files_at_once_are_few_looks(watched: Catalog, paths: Paths):
 def test_folders_that_send_no_events_are_looked_at_now_and_then(catalog: Catalog, paths: Paths, tmp_path_factory: pytest.TempPathFactory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (paths.loras[0] / "link").symlink_to(elsewhere)
-    stop = watch(catalog, paths, rescan=0.05)
+    stop = watch(catalog, rescan=0.05)
     save_file({"a": torch.zeros(1)}, elsewhere / "x.safetensors")
     assert eventually(lambda: names(catalog) == ["link/x.safetensors"])
     stop()
@@ -87,5 +87,5 @@ def test_folders_that_send_no_events_are_looked_at_now_and_then(catalog: Catalog
 
 def test_stopping_ends_every_thread(catalog: Catalog, paths: Paths):
     before = set(threading.enumerate())
-    watch(catalog, paths)()
+    watch(catalog)()
     assert set(threading.enumerate()) <= before
