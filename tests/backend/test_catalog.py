@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -209,6 +209,36 @@ def test_refused_files_are_told_with_a_reason(folder: Folder):
     assert folder.catalog.refused("checkpoint") == ()
 
 
+@pytest.mark.parametrize("suffix", [".json", ".txt", ".description.txt", ".preview.png", ".webp"])
+def test_a_sidecar_or_preview_that_comes_changes_or_leaves_is_a_change(folder: Folder, suffix: str):
+    model = folder.add("lora", "sub/ink v1.5.safetensors")
+    folder.add("lora", "sub/other.safetensors")
+    folder.catalog.refresh()
+    beside, revision = model.with_suffix(suffix), folder.catalog.revision
+    looks = (folder.catalog.refresh, lambda: folder.catalog.look_at([beside]))
+    for look in looks:
+        for change in (lambda: beside.write_text("1"), lambda: beside.write_text("22"), beside.unlink):
+            change()
+            with opened_files() as opened:
+                look()
+            revision += 1
+            assert (folder.catalog.revision, opened) == (revision, [])
+            assert [name for name, _, _ in folder.catalog.entries("lora")[0].beside] == ([beside.name] if beside.exists() else [])
+
+
+def test_what_lies_beside_another_model_or_none_is_no_change(folder: Folder):
+    model = folder.add("lora", "ink.safetensors")
+    folder.catalog.refresh()
+    revision = folder.catalog.revision
+    for name in ("inks.json", "ink.yaml", "ink.preview.tiff", "sub/ink.json"):
+        path = model.parent / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+        folder.catalog.look_at([path])
+        folder.catalog.refresh()
+    assert folder.catalog.revision == revision
+
+
 def test_the_revision_goes_up_with_changes_only(folder: Folder):
     before = folder.catalog.revision
     folder.catalog.refresh()
@@ -355,6 +385,7 @@ def test_a_second_folder_of_the_command_line_counts_too(folder: Folder, tmp_path
     other.hashes.close()
 
 
+@settings(deadline=None)
 @given(name=st.text(max_size=40))
 def test_no_name_finds_what_is_not_listed(tmp_path_factory: pytest.TempPathFactory, name: str):
     folder = Folder(tmp_path_factory.getbasetemp() / "names")
