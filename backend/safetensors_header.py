@@ -66,12 +66,15 @@ def read_metadata(path: Path) -> Mapping[str, str]:
             start = file.read(_FIRST_BYTES)
             length = _header_length(path, start, size)
             head, tail = start[8 : 8 + length], _last_bytes(file, start, length)
+            _check_braces(path, head, tail)
+            ends = _OFFSETS.findall(tail)
+            if ends and int(ends[-1][1]) == size - 8 - length and (metadata := _leading_metadata(head)) is not None:
+                return metadata
+            file.seek(8)
+            raw = file.read(length)
     except OSError as error:
         raise _unreadable(path, error) from error
-    _check_braces(path, head, tail)
-    ends = _OFFSETS.findall(tail)
-    metadata = _leading_metadata(head) if ends and int(ends[-1][1]) == size - 8 - length else None
-    return _read_metadata_slowly(path) if metadata is None else metadata
+    return _metadata_anywhere(path, raw, size - 8 - length)
 
 
 def _leading_metadata(head: bytes) -> dict[str, str] | None:
@@ -84,8 +87,8 @@ def _leading_metadata(head: bytes) -> dict[str, str] | None:
         return None
 
 
-def _read_metadata_slowly(path: Path) -> dict[str, str]:
-    raw, data_bytes = _read_raw(path)
+def _metadata_anywhere(path: Path, raw: bytes, data_bytes: int) -> dict[str, str]:
+    """raw: the whole header."""
     _check_length(path, max((int(end) for _, end in _OFFSETS.findall(raw)), default=0), data_bytes)
     try:
         text = raw.decode()

@@ -71,12 +71,14 @@ class _Follower(FileSystemEventHandler):
             self._news.notify()
 
     def _follow(self) -> None:
+        due = monotonic() + self._rescan
         for touched in self._batches():
             try:
-                if 0 < len(touched) <= MANY:
+                if 0 < len(touched) <= MANY and monotonic() < due:
                     self._catalog.look_at(touched)
                 else:
                     self._catalog.refresh()
+                    due = monotonic() + self._rescan
             except OSError as error:
                 log.warning("The model files could not be listed: %s", error)
 
