@@ -34,6 +34,18 @@ class _Published:
         return {**names, **{_title(entry): entry for entry in self.entries}}
 
 
+    @cached_property
+    def shared(self) -> Mapping[str, tuple[Entry, ...]]:
+        """Names by which several files go: names of files, then names that trainers gave."""
+        claimed: dict[str, list[Entry]] = {}
+        given: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            for name in {claim(entry) for claim in _CLAIMS if claim is not _alias}:
+                claimed.setdefault(name, []).append(entry)
+            given.setdefault(entry.alias, []).append(entry)
+        return {name: tuple(entries) for name, entries in {**given, **claimed}.items() if len(entries) > 1}
+
+
 class Catalog:
     """Thread-safe: readers see either the listing before a refresh or the one after it."""
 
@@ -86,6 +98,19 @@ class Catalog:
         if match := _HASH_AT_THE_END.search(name):  # the title of a file that was renamed, or of one that is not hashed yet
             return self._with_hash(kind, match[1]) or self.find(kind, name[: match.start()])
         return self._containing(name) if kind == "checkpoint" else None
+
+    def ambiguous(self, kind: Kind, name: str) -> tuple[Entry, ...]:
+        """All that go by the name, the one that is meant (see find) first; nothing where only one does. A path with suffix means one file."""
+        meant = self.find(kind, name)
+        if meant is None or name == meant.name:
+            return ()
+        others = [entry for entry in self._published[kind].shared.get(name, ()) if entry != meant]
+        return (meant, *others) if others else ()
+
+    def path_name(self, entry: Entry) -> str:
+        """A short name that means this file and no other: the path below the folder, with the suffix if need be."""
+        bare = entry.name.rsplit(".", 1)[0]
+        return bare if not self.ambiguous(entry.kind, bare) else entry.name
 
     def resolve(self, kind: Kind, ref: FileRef) -> Entry:
         """By hash, then by name, in the folders as they are now. Raises NotFound."""
@@ -154,8 +179,12 @@ def _title(entry: Entry) -> str:
     return f"{entry.name} [{entry.hash[:SHORT]}]" if entry.hash else entry.name
 
 
+def _alias(entry: Entry) -> str:
+    return entry.alias
+
+
 _CLAIMS: tuple[Callable[[Entry], str], ...] = (
-    lambda entry: entry.alias,
+    _alias,
     lambda entry: entry.stem,
     lambda entry: entry.name.rpartition("/")[2],
     lambda entry: entry.model_name,

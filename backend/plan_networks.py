@@ -47,6 +47,7 @@ def find_networks(prompt: str, catalog: Catalog, *, apply: bool = True) -> Netwo
             comments.append(str(error))
             continue
         networks.append(network)
+        comments += _ambiguous(network.label, catalog)
         if short := catalog.short_hash(entry):
             hashes[network.label.replace(":", "").replace(",", "")] = short
     return Networks(
@@ -80,6 +81,14 @@ def _resolve(tag: Tag, catalog: Catalog) -> tuple[Entry, NetworkRef]:
         dyn=int(dyn) if dyn >= 1 else None,
     )
     return entry, network
+
+
+def _ambiguous(name: str, catalog: Catalog) -> list[str]:
+    same = catalog.ambiguous("lora", name)
+    if not same:
+        return []
+    meant, *others = map(catalog.path_name, same)
+    return [f"There are {len(same)} Loras named {name}: {meant} is used; for the other{'s' * (len(others) > 1)} write {' or '.join(others)}."]
 
 
 def _name(tag: Tag) -> str:

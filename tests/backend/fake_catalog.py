@@ -25,6 +25,10 @@ class FakeCatalog(Catalog):
         found = (e for e in self.entries(kind) if name in (e.stem, e.alias, e.name, self.title(e)) or (name and e.hash.startswith(name)))
         return next(found, None)
 
+    def ambiguous(self, kind: Kind, name: str) -> tuple[Entry, ...]:
+        found = tuple(entry for entry in self.entries(kind) if entry.stem == name)
+        return found if len(found) > 1 else ()
+
     def hashed(self, entry: Entry) -> Entry:
         return entry
 

@@ -293,6 +293,43 @@ def test_of_equal_stems_the_last_is_meant_and_a_stem_goes_before_an_alias(folder
     assert folder.found("lora", "ink") == "b/ink.safetensors"
 
 
+@pytest.mark.parametrize(
+    ("name", "meant", "others"),
+    [
+        ("ink", "ink.ckpt", ["a/ink.safetensors", "b/ink.pt", "b/ink.safetensors"]),
+        ("b/ink", "b/ink.safetensors", ["b/ink.pt"]),
+        ("ink.safetensors", "b/ink.safetensors", ["a/ink.safetensors"]),
+        ("wash", "b/wash.safetensors", ["a/wash.safetensors"]),
+        ("given", "z.safetensors", ["y.safetensors"]),
+        ("a/ink", "", []),
+        ("ink.ckpt", "", []),
+        ("b/ink.pt", "", []),
+        ("b_wash", "", []),
+        ("y", "", []),
+        ("nothing", "", []),
+    ],
+)
+def test_a_name_that_several_files_have_is_told(folder: Folder, name: str, meant: str, others: list[str]):
+    for file in ("a/ink.safetensors", "b/ink.safetensors", "b/ink.pt", "ink.ckpt", "a/wash.safetensors", "b/wash.safetensors"):
+        folder.add("lora", file)
+    for file in ("y.safetensors", "z.safetensors"):
+        folder.add("lora", file, {"ss_output_name": "given"})
+    folder.catalog.refresh()
+    assert sorted(entry.name for entry in folder.catalog.ambiguous("lora", name)) == sorted([*others, *([meant] if meant else [])])
+    assert [entry.name for entry in folder.catalog.ambiguous("lora", name)][:1] == ([meant] if meant else [])
+    assert folder.catalog.ambiguous("checkpoint", name) == ()
+
+
+def test_a_path_name_means_its_file_alone(folder: Folder):
+    for file in ("a/ink.safetensors", "b/ink.safetensors", "b/ink.pt", "ink.ckpt", "wash.safetensors"):
+        folder.add("lora", file)
+    folder.catalog.refresh()
+    names = {folder.catalog.path_name(entry): entry.name for entry in folder.catalog.entries("lora")}
+    assert set(names) == {"a/ink", "b/ink.safetensors", "b/ink.pt", "ink.ckpt", "wash"}
+    for name, file in names.items():
+        assert (folder.found("lora", name), folder.catalog.ambiguous("lora", name)) == (file, ())
+
+
 def test_the_title_gets_its_hash_when_that_is_known(folder: Folder):
     folder.add("checkpoint", "x.safetensors")
     folder.catalog.refresh()

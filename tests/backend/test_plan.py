@@ -163,6 +163,14 @@ def test_a_tag_that_cannot_be_used_becomes_a_comment(prompt: str, comment: str):
     assert decided.jobs[0].prompts == ("a cat ",)
 
 
+def test_a_name_of_several_files_draws_a_comment_and_a_path_does_not():
+    catalog = FakeCatalog([entry("checkpoint", "x.safetensors", SHA), *(entry("lora", f"{name}.safetensors") for name in ("styles/ink", "b/ink", "ink"))])
+    decided = planned(catalog=catalog, prompt="a cat <lora:ink:1><lora:ink:0.5>")
+    assert decided.comments == ("There are 3 Loras named ink: styles/ink is used; for the others write b/ink or ink.safetensors.",)
+    assert [network.file.name for network in decided.jobs[0].networks] == ["styles/ink.safetensors"] * 2
+    assert planned(catalog=catalog, prompt="a cat <lora:b/ink.safetensors:1>").comments == ()
+
+
 def test_a_tag_in_the_negative_prompt_stays_text_with_a_hint():
     decided = planned(prompt="a cat", negative_prompt="ugly <lora:ink:1>")
     assert (decided.jobs[0].networks, decided.jobs[0].negative_prompts) == ((), ("ugly <lora:ink:1>",))
