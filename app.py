@@ -80,10 +80,12 @@ def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.so
     """Returns after Ctrl+C, when every task and the engine have ended."""
     import uvicorn
 
+    from backend.background_hashes import hash_in_background
     from backend.watch import watch
 
     service = open_service(flags, paths, worker)
     stop_watching = watch(service.catalog)
+    stop_hashing = hash_in_background(service.catalog)
     config = uvicorn.Config(
         build(service, flags),
         log_config=None,
@@ -107,6 +109,7 @@ def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.so
     try:
         Server(config).run(sockets=[listener])
     finally:
+        stop_hashing()
         stop_watching()
         service.close()
 

@@ -33,7 +33,6 @@ class _Published:
             names.update((claim(entry), entry) for entry in self.entries)
         return {**names, **{_title(entry): entry for entry in self.entries}}
 
-
     @cached_property
     def shared(self) -> Mapping[str, tuple[Entry, ...]]:
         """Names by which several files go: names of files, then names that trainers gave."""
@@ -135,9 +134,24 @@ class Catalog:
             raise NotFound(f"{entry.name} cannot be read: {error.strerror}.") from error
         if entry.hash:
             with self._lock:
-                self._listings[entry.kind].learn(entry)
+                self._listings[entry.kind].learn({entry.file: (entry.size, entry.mtime_ns, entry.hash)})
                 self._publish(entry.kind)
         return entry
+
+    def learn_hashes(self, kind: Kind) -> None:
+        """Take over what was hashed meanwhile; no file is looked at."""
+        with self._lock:
+            self._listings[kind].learn(self.hashes.all_known())
+            self._publish(kind)
+
+    def duplicates(self, kind: Kind) -> tuple[tuple[Entry, ...], ...]:
+        """Files with the same bytes under different names, as far as they are hashed; several links to one file are one."""
+        groups: dict[str, list[Entry]] = {}
+        for entry in self.entries(kind):
+            if entry.hash:
+                groups.setdefault(entry.hash, []).append(entry)
+        different = (_without_links(entries) for entries in groups.values() if len(entries) > 1)
+        return tuple(entries for entries in different if len(entries) > 1)
 
     def short_hash(self, entry: Entry) -> str:
         """As the infotext shows it, computed now where it is not known yet; "" without hashing. Loras and embeddings: AutoV3, others AutoV2."""
@@ -173,6 +187,18 @@ class Catalog:
         """The shortest title with the text in it, as A1111 finds checkpoints by a part of their names."""
         found = [entry for entry in self.entries("checkpoint") if text and text in self.title(entry)]
         return min(found, key=lambda entry: len(self.title(entry)), default=None)
+
+
+def _without_links(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Of several names of one file the first in order."""
+    files: dict[tuple[int, int], Entry] = {}
+    for entry in entries:
+        try:
+            stat = os.stat(entry.file)
+        except OSError:
+            continue
+        files.setdefault((stat.st_dev, stat.st_ino), entry)
+    return tuple(files.values())
 
 
 def _title(entry: Entry) -> str:

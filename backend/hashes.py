@@ -1,7 +1,7 @@
 """sha256 of model files, computed once: a sqlite file remembers them by path, size and time of change."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -37,6 +37,28 @@ class HashCache:
         """The sha256, if it was computed before and the file did not change since."""
         return self._known(path, "sha256")
 
+    def fill(self, path: Path, *, tensors: bool, stop: Callable[[], bool]) -> None:
+        """Both hashes, or that of the file alone, in one reading that gives way to anybody who waits for a hash. Nothing is kept if it is stopped."""
+        before, whole, rest = _identity(path), hashlib.sha256(), hashlib.sha256()
+        with path.open("rb") as file:
+            header = 8 + int.from_bytes(file.read(8), "little") if tensors else 0
+            file.seek(0)
+            while chunk := file.read(_CHUNK):
+                with self._computing:
+                    pass
+                if stop():
+                    return
+                whole.update(chunk)
+                if tensors:
+                    rest.update(memoryview(chunk)[max(0, header - file.tell() + len(chunk)) :])
+        if _identity(path) == before:
+            self._remember(path, before, {"sha256": whole.hexdigest(), **({"tensors": rest.hexdigest()} if tensors else {})})
+
+    def filled(self, *, tensors: bool) -> dict[str, tuple[int, int]]:
+        """Path → size and mtime_ns of the files for which fill has nothing to do."""
+        condition = "sha256 IS NOT NULL AND tensors IS NOT NULL" if tensors else "sha256 IS NOT NULL"
+        return {row[0]: row[1:] for row in self.database.rows(f"SELECT path, size, mtime_ns FROM hashes WHERE {condition}")}
+
     def all_known(self) -> dict[str, Known]:
         """Path → size, mtime_ns and sha256 of what was hashed; whether the file still is that one is not looked at."""
         return {row[0]: row[1:] for row in self.database.rows("SELECT path, size, mtime_ns, sha256 FROM hashes")}
@@ -69,20 +91,20 @@ class HashCache:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         if _identity(path) == before:
-            self._remember(path, before, column, digest.hexdigest())
+            self._remember(path, before, {column: digest.hexdigest()})
         return digest.hexdigest()
 
-    def _remember(self, path: Path, identity: tuple[int, int] | None, column: str, digest: str) -> None:
-        """The row's other hash is kept if it is of the same contents."""
+    def _remember(self, path: Path, identity: tuple[int, int] | None, digests: Mapping[str, str]) -> None:
+        """By column. The row's other hash is kept if it is of the same contents."""
         if identity is None:
             return
-        other = {"sha256": "tensors", "tensors": "sha256"}[column]
+        same = "CASE WHEN size = excluded.size AND mtime_ns = excluded.mtime_ns THEN {0} END"
+        columns = ", ".join(f"{column} = {f'excluded.{column}' if column in digests else same.format(column)}" for column in ("sha256", "tensors"))
         statement = (
-            f"INSERT INTO hashes (path, size, mtime_ns, {column}) VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET {column} = excluded.{column},"
-            f" {other} = CASE WHEN size = excluded.size AND mtime_ns = excluded.mtime_ns THEN {other} END,"
-            " size = excluded.size, mtime_ns = excluded.mtime_ns"
+            f"INSERT INTO hashes (path, size, mtime_ns, {', '.join(digests)}) VALUES (?, ?, ?{', ?' * len(digests)})"
+            f" ON CONFLICT (path) DO UPDATE SET {columns}, size = excluded.size, mtime_ns = excluded.mtime_ns"
         )
-        self.database.write(statement, [(str(path), *identity, digest)])
+        self.database.write(statement, [(str(path), *identity, *digests.values())])
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -107,10 +107,11 @@ class Listing:
         """Offered or not."""
         return self._seen.keys()
 
-    def learn(self, entry: Entry) -> None:
-        """Its hash is known now."""
-        if (seen := self._seen.get(entry.file)) is not None and isinstance(seen.what, Entry):
-            self._seen[entry.file] = replace(seen, what=replace(seen.what, hash=entry.hash))
+    def learn(self, hashes: Mapping[str, Known]) -> None:
+        """By path; the files are not looked at."""
+        for path, known in hashes.items():
+            if (seen := self._seen.get(path)) is not None:
+                self._seen[path] = replace(seen, what=_hashed(seen.what, known))
 
     def _in_order(self) -> list[_Seen]:
         return sorted(self._seen.values(), key=lambda each: each.order)
@@ -168,8 +169,7 @@ class Listing:
                 log.warning("Not listed: %s", what.reason)
         else:
             what = self._entry(found, contents)
-        if isinstance(what, Entry) and hashed is not None and hashed[:2] == (found.size, found.mtime_ns) and what.hash != (hashed[2] or ""):
-            what = replace(what, hash=hashed[2] or "")
+        what = _hashed(what, hashed)
         if old is not None and old.what is what:
             return old
         return _Seen(found, old.order if old else sort_key(self._kind, found), what)
@@ -196,6 +196,13 @@ def _is_new(found: Found, seen: _Seen | None) -> bool:
 
 def _moved_beside(what: Entry | Refused, found: Found) -> Entry | Refused:
     return replace(what, beside=found.beside) if isinstance(what, Entry) else what
+
+
+def _hashed(what: Entry | Refused, known: Known | None) -> Entry | Refused:
+    """With its hash, if that is of this state of the file."""
+    if known is None or not known[2] or isinstance(what, Refused) or what.hash or known[:2] != (what.size, what.mtime_ns):
+        return what
+    return replace(what, hash=known[2])
 
 
 def _is_utf8(path: str) -> bool:

@@ -17,7 +17,7 @@ LAYERS = (
     ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs"),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
-    ("backend.model_folders", "backend.listing_cache", "backend.listing", "backend.catalog", "backend.watch", "backend.fields"),
+    ("backend.model_folders", "backend.listing_cache", "backend.listing", "backend.catalog", "backend.watch", "backend.background_hashes", "backend.fields"),
     ("backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
     ("backend.checkpoints", "backend.conditioning", "backend.sampling", "backend.networks"),
     ("backend.generate",),

@@ -106,3 +106,25 @@ def test_without_a_place_to_keep_them_hashes_still_work(model: Path, tmp_path: P
     assert cache.sha256(model) == cache.known(model)
     assert "cannot be kept" in caplog.text
     cache.close()
+
+
+@pytest.mark.parametrize("size", [1, 2_000_000])
+def test_one_reading_gives_both_hashes(cache: HashCache, tmp_path: Path, size: int):
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.arange(size, dtype=torch.uint8)}, path, {"title": "x" * 1_500_000})  # a header that ends within the second chunk
+    cache.fill(path, tensors=True, stop=lambda: False)
+    assert cache.filled(tensors=True) == cache.filled(tensors=False) == {str(path): (path.stat().st_size, path.stat().st_mtime_ns)}
+    assert cache.known(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert cache.tensors_hash(path) == hashlib.sha256(path.read_bytes()[-size:]).hexdigest()
+
+
+def test_a_reading_of_the_whole_file_keeps_the_hash_of_the_tensors(cache: HashCache, model: Path):
+    tensors = cache.tensors_hash(model)
+    cache.fill(model, tensors=False, stop=lambda: False)
+    assert list(cache.filled(tensors=True)) == [str(model)]
+    assert cache.files_with(tensors) == {model}
+
+
+def test_a_reading_that_is_stopped_leaves_nothing(cache: HashCache, model: Path):
+    cache.fill(model, tensors=True, stop=lambda: True)
+    assert cache.known(model) is None and cache.filled(tensors=False) == {}
