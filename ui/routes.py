@@ -10,12 +10,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
+from backend.model_folders import KINDS
 from backend.service import GenerationService
 from backend.sidecar import read_sidecar
 from backend.tasks import Task
+from backend.thumbnails import picture_version, thumbnail
 from ui import progress, quicksettings
 
 NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
+A_YEAR: Mapping[str, str] = {"Cache-Control": "private, max-age=31536000, immutable"}
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
 
 
@@ -31,6 +34,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     _progress_routes(router, service)
     _file_routes(router, service)
     _listing_routes(router, service)
+    _thumbnail_routes(router, service)
     return router
 
 
@@ -83,6 +87,19 @@ def _listing_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/examples")
     def read_examples(checkpoint: str = "") -> dict[str, object]:
         return {"examples": quicksettings.examples(service.catalog.find("checkpoint", checkpoint)) if checkpoint else []}
+
+
+def _thumbnail_routes(router: APIRouter, service: GenerationService) -> None:
+    @router.get("/thumbnail/{kind}/{name:path}")
+    def read_thumbnail(kind: str, name: str, v: str = "") -> Response:
+        """v: picture_version, with which the address is good for ever."""
+        entry = next((service.catalog.find(each, name) for each in KINDS if each == kind), None)
+        if entry is None or entry.name != name:
+            raise HTTPException(404, "No such model")
+        version = picture_version(entry.path)
+        path = thumbnail(entry.path, entry.metadata, service.paths.cache / "thumbnails")
+        headers = A_YEAR if v and v == version else NO_STORE
+        return FileResponse(path, media_type="image/webp", headers=headers) if path else Response("No picture", 404, headers)
 
 
 def _notes(path: Path) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -115,6 +116,7 @@ class FakeService:
         with self._work:
             self._work.wait_for(lambda: all(task.state in FINISHED for task in self._tasks), 10)
             self._tasks = []
+        self.paths = SimpleNamespace(cache=folder / "cache")
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
         self.grid = False
         self.pace, self.engine, self._hold_after = 0.01, "ready", 0

@@ -1,10 +1,13 @@
+import io
 from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from backend.request import GenerationRequest, Size
+from backend.thumbnails import picture_version
 from tests.ui.fake_service import FakeSaved, FakeService, FakeTask
 from ui import progress
 from ui.routes import build_routes
@@ -118,3 +121,21 @@ def test_examples_are_those_of_the_checkpoints_sidecar(http: TestClient) -> None
 
     assert examples("demo.safetensors") == ["cat face on green background", "a blue heart"]
     assert [examples(name) for name in ("other.safetensors", "nix", "")] == [[], [], []]
+
+
+def test_a_thumbnail_is_small_and_kept_for_ever_under_its_version(http: TestClient, service: FakeService) -> None:
+    model = service.catalog.find("lora", "neon")
+    assert model
+    Image.new("RGB", (1000, 500), "red").save(model.path.with_suffix(".preview.png"))
+    answer = http.get("/internal/thumbnail/lora/styles/neon.safetensors", params={"v": picture_version(model.path)})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    assert "max-age=31536000" in answer.headers["cache-control"]
+    assert Image.open(io.BytesIO(answer.content)).size == (384, 192)
+    assert http.get("/internal/thumbnail/lora/styles/neon.safetensors", params={"v": "old"}).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path", ["lora/styles/neon.safetensors", "lora/neon", "vae/styles/neon.safetensors", "nix/x", "lora/../../x.png", "lora/%2e%2e/x.png"]
+)
+def test_what_has_no_picture_or_is_not_listed_has_no_thumbnail(http: TestClient, service: FakeService, path: str) -> None:
+    assert http.get(f"/internal/thumbnail/{path}").status_code == 404
