@@ -9,10 +9,12 @@ from typing import NamedTuple
 from torch import Tensor
 
 from backend.checkpoints.weight_file import WeightFile, open_weights
-from backend.networks.deltas import Delta, read_delta
+from backend.networks.deltas import Deltas, read_deltas
 from backend.networks.keys import split_key
+from backend.networks.peft import PeftScales
 
 KEPT_OPEN = 8
+BUNDLED = "bundle_emb."
 
 
 class FileIdentity(NamedTuple):
@@ -33,19 +35,31 @@ class FileIdentity(NamedTuple):
 
 
 class NetworkFile:
-    """deltas: by module as the file names it; None where the kind is not known."""
+    """deltas: by module as the file names it; None where the kind is not known.
+
+    embeddings: textual inversions that came in the same file, by their words; each as a file of its own would hold it.
+    """
 
     def __init__(self, weights: WeightFile) -> None:
         parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
+        embeddings: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for key in weights.shapes:
-            module, part = split_key(key)
-            parts[module][part] = weights.tensor(key)
-        self.deltas: Mapping[str, Delta | None] = {module: read_delta(found) for module, found in parts.items()}
+            if key.startswith(BUNDLED):
+                word, _, name = key.removeprefix(BUNDLED).partition(".")
+                embeddings[word][name] = weights.tensor(key)
+            else:
+                module, part = split_key(key)
+                parts[module][part] = weights.tensor(key)
+        if (scales := PeftScales.read(weights.metadata)) is not None:
+            for module, found in parts.items():
+                scales.complete(module, found)
+        self.deltas: Mapping[str, Deltas | None] = {module: read_deltas(found) for module, found in parts.items()}
+        self.embeddings: Mapping[str, Mapping[str, Tensor]] = embeddings
 
     @cached_property
     def damaged(self) -> frozenset[str]:
         """Modules with NaN or infinity; asking reads the whole file once."""
-        return frozenset(module for module, delta in self.deltas.items() if delta is not None and not delta.is_finite())
+        return frozenset(module for module, deltas in self.deltas.items() if deltas and not all(delta.is_finite() for delta in deltas.values()))
 
 
 class NetworkFiles:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from weakref import WeakMethod
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 
 from backend.errors import WebUIError
 from backend.job import NetworkRef
-from backend.networks.deltas import Delta, LowRank
+from backend.networks.deltas import Delta, Deltas
 from backend.networks.keys import ModuleIndex, Target
+from backend.networks.low_rank import LowRank
 from backend.networks.network_file import FileIdentity, NetworkFiles
 from backend.networks.report import NetworkReport, Tally
 
@@ -72,7 +74,9 @@ class Patcher:
     def __init__(self, model: Patchable) -> None:
         self._restore_weight = WeakMethod(model.restore)  # weak, so that a table of patchers by model keeps no model alive
         self._modules = model.named_modules()
-        self._index = ModuleIndex({name: [path for path, module in modules.items() if _weight(module) is not None] for name, modules in self._modules.items()})
+        self._index = ModuleIndex(
+            {name: [path for path, module in modules.items() if _parameter(module) is not None] for name, modules in self._modules.items()}
+        )
         self._files = NetworkFiles()
         self._wanted: tuple[Wanted, ...] | None = ()  # what is applied; None after an error that left weights unknown
         self._chains: dict[Target, Chain] = {}  # of the weights that are not pristine
@@ -129,20 +133,22 @@ class Patcher:
         except WebUIError as error:
             tally.failure = str(error)
             return _logged(tally.report())
-        for module, delta in file.deltas.items():
+        for module, deltas in file.deltas.items():
             target = self._index.find(module)
             if target is None:
                 tally.not_there.append(module)
-            elif delta is None:
+            elif deltas is None:
                 tally.unknown.append(module)
-            elif not delta.fits(tuple(self._weight(target).shape)):
+            elif not self._has_room(target, deltas):
                 tally.misshapen.append(module)
             elif module in file.damaged:
                 tally.damaged.append(module)
             else:
                 tally.applied.append(module)
                 if multiplier := network.multiplier(target):
-                    plan.setdefault(target, []).append((Share(network.file, module, multiplier, network.dyn), delta))
+                    share = Share(network.file, module, multiplier, network.dyn)
+                    for leaf, delta in deltas.items():
+                        plan.setdefault(target if leaf == "weight" else replace(target, leaf=leaf), []).append((share, delta))
         return _logged(tally.report())
 
     def _restore(self, target: Target) -> None:
@@ -162,8 +168,13 @@ class Patcher:
         if not self._chains:
             self._wanted = ()
 
+    def _has_room(self, target: Target, deltas: Deltas) -> bool:
+        """Whether the module has all that the file changes of it: not every layer has a bias."""
+        places = self._modules[target.component][target.path]
+        return all((place := _parameter(places, leaf)) is not None and delta.fits(tuple(place.shape)) for leaf, delta in deltas.items())
+
     def _weight(self, target: Target) -> Tensor:
-        weight = _weight(self._modules[target.component][target.path])
+        weight = _parameter(self._modules[target.component][target.path], target.leaf)
         assert weight is not None
         return weight
 
@@ -216,9 +227,9 @@ def add_low_rank(weight: Tensor, steps: Sequence[tuple[Share, Delta]]) -> None:
     weight.view(weight.shape[0], -1).addmm_(up.to(weight), down.to(weight), alpha=largest)
 
 
-def _weight(module: nn.Module) -> Tensor | None:
-    weight = module._parameters.get("weight")
-    return weight.detach() if weight is not None else None
+def _parameter(module: nn.Module, leaf: str = "weight") -> Tensor | None:
+    parameter = module._parameters.get(leaf)
+    return parameter.detach() if parameter is not None else None
 
 
 def _logged(report: NetworkReport) -> NetworkReport:

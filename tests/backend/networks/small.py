@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from backend.errors import WebUIError
 from backend.job import FileRef, NetworkRef
+from backend.networks.deltas import read_deltas
+from backend.networks.parts import Parts
 
 Layers = Mapping[str, nn.Module]
 BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0"
@@ -46,7 +48,8 @@ class SmallModel:
         self.layers = {"unet": unet_layers(inputs), **{f"text_encoders.{n}": layers for n, layers in enumerate(encoders)}}
         for name, weight in self.weights().items():
             layout = torch.channels_last if channels_last and weight.ndim == 4 else torch.contiguous_format
-            self._module(name).weight = nn.Parameter(weight.to(dtype, memory_format=layout), requires_grad=False)
+            module, leaf = self._place(name)
+            setattr(module, leaf, nn.Parameter(weight.to(dtype, memory_format=layout), requires_grad=False))
         self.loaded = {name: weight.clone(memory_format=torch.preserve_format) for name, weight in self.weights().items()}
         self.fail_at: int | None = None
         self.failure: Exception = WebUIError("the checkpoint was overwritten")
@@ -60,10 +63,13 @@ class SmallModel:
             if self.fail_at < 0:
                 self.fail_at = None  # only once
                 raise self.failure
-        self._module(parameter_name).weight.copy_(self.loaded[parameter_name])
+        module, leaf = self._place(parameter_name)
+        getattr(module, leaf).copy_(self.loaded[parameter_name])
 
     def weights(self) -> dict[str, Tensor]:
-        return {f"{component}.{path}.weight": module.weight.detach() for component, layers in self.layers.items() for path, module in layers.items()}
+        """And biases."""
+        modules = [(f"{component}.{path}", module) for component, layers in self.layers.items() for path, module in layers.items()]
+        return {f"{place}.{leaf}": parameter.detach() for place, module in modules for leaf, parameter in module.named_parameters()}
 
     def weight(self, name: str) -> Tensor:
         """name: in the file."""
@@ -73,9 +79,10 @@ class SmallModel:
     def is_pristine(self) -> bool:
         return all(torch.equal(weight.view(torch.uint8), self.loaded[name].view(torch.uint8)) for name, weight in self.weights().items())
 
-    def _module(self, name: str) -> nn.Module:
+    def _place(self, name: str) -> tuple[nn.Module, str]:
         component = next(component for component in self.layers if name.startswith(f"{component}."))
-        return self.layers[component][name.removeprefix(f"{component}.").removesuffix(".weight")]
+        path, _, leaf = name.removeprefix(f"{component}.").rpartition(".")
+        return self.layers[component][path], leaf
 
 
 def random(seed: int, *shape: int) -> Tensor:
@@ -104,3 +111,26 @@ def whole_lora(path: Path, *, seed: int = 0, rank: int = 2, alpha: float | None 
 
 def ref(path: Path, te: float = 1.0, unet: float | None = None, dyn: int | None = None) -> tuple[NetworkRef, Path]:
     return NetworkRef(file=FileRef(name=path.name), label=path.stem, te_weight=te, unet_weight=te if unet is None else unet, dyn=dyn), path
+
+
+def change(parts: Parts, weight: Tensor, multiplier: float = 1.0, *, leaf: str = "weight", dyn: int | None = None) -> Tensor:
+    """What a module of a file does to a parameter, float64; that it fits is asserted."""
+    deltas = read_deltas(parts)
+    assert deltas is not None, "of no kind that is known"
+    shape = tuple(weight.shape)
+    assert deltas[leaf].fits(shape), "does not fit"
+    assert deltas[leaf].is_finite()
+    changed = weight.clone().view(shape[0], -1)
+    deltas[leaf].add_to(changed, multiplier, shape, dyn=dyn)
+    return changed.view(shape).double() - weight.double()
+
+
+def assert_exact(value: Tensor, formula: Tensor, weight: Tensor) -> None:
+    """To 1e-6 of the largest number involved: what a change of a weight in float32 can be told to."""
+    largest = max(float(formula.abs().max()), float(weight.abs().max()))
+    torch.testing.assert_close(value, formula.reshape(value.shape), rtol=0, atol=largest * 1e-6)
+
+
+def fits(parts: Parts, shape: tuple[int, ...], leaf: str = "weight") -> bool:
+    deltas = read_deltas(parts)
+    return deltas is not None and leaf in deltas and deltas[leaf].fits(shape)

@@ -1,4 +1,4 @@
-"""Each kind against its formula in float64."""
+"""What kinds share: magnitudes (DoRA), what a decomposition left over, biases, scales; and what is of no known kind."""
 
 import math
 
@@ -6,125 +6,167 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.networks.deltas import LowRank, read_delta
-from tests.backend.networks.small import random
+from backend.networks.deltas import read_deltas
+from backend.networks.parts import Parts
+from tests.backend.networks.small import assert_exact, change, fits, random
 
-SHAPES = ((5, 3), (5, 3, 1, 1), (5, 3, 3, 3))
-
-
-def added(delta, shape: tuple[int, ...], multiplier: float = 1.0, dyn: int | None = None) -> Tensor:
-    """What it adds to a weight of zeros."""
-    weight = torch.zeros(shape[0], math.prod(shape[1:]))
-    delta.add_to(weight, multiplier, shape, dyn=dyn)
-    return weight.view(shape)
+SHAPES = ((8, 6), (8, 6, 1, 1), (8, 6, 3, 3))
+Shape = tuple[int, ...]
 
 
-def assert_equals(value: Tensor, formula: Tensor) -> None:
-    torch.testing.assert_close(value.double(), formula, rtol=0, atol=float(formula.abs().max()) * 1e-6)
+def lora(shape: Shape) -> dict[str, Tensor]:
+    return {"up": random(1, shape[0], 2), "down": random(2, 2, *shape[1:]), "alpha": torch.tensor(1.0)}
 
 
-def parts(shape: tuple[int, ...], rank: int, *, mid: bool = False) -> dict[str, Tensor]:
-    kernel = shape[2:]
-    ones = [1 for _ in kernel]
-    up, down = random(1, shape[0], rank, *ones), random(2, rank, shape[1], *(ones if mid else kernel))
-    return {"up": up, "down": down, "mid": random(3, rank, rank, *kernel)} if mid else {"up": up, "down": down}
+def every_kind(shape: Shape) -> dict[str, dict[str, Tensor]]:
+    columns = math.prod(shape[1:])
+    return {
+        "LoRA": lora(shape),
+        "LoCon": {"up": random(1, 8, 2), "down": random(2, 2, 6), "mid": random(3, 2, 2, *shape[2:])} if shape[2:] else lora(shape),
+        "LoHa": {f"hada_w{n}_{side}": random(n, *size) for n in (1, 2) for side, size in (("a", (8, 2)), ("b", (2, columns)))},
+        "LoKr": {"lokr_w1": random(1, 2, 2), "lokr_w2_a": random(2, 4, 3), "lokr_w2_b": random(3, 3, columns // 2), "alpha": torch.tensor(1.5)},
+        "Full": {"diff": random(1, *shape)},
+        "OFT": {"oft_blocks": random(1, 2, 4, 4)},
+        "BOFT": {"oft_blocks": random(1, 2, 2, 4, 4)},
+        "IA3": {"weight": random(1, 8), "on_input": torch.tensor(False)},
+        "GLoRA": {"a1": random(1, 6, 2), "a2": random(2, 2, 6), "b1": random(3, 8, 2), "b2": random(4, 2, *shape[1:])},
+    }
+
+
+KINDS = tuple(every_kind((8, 6)))
+
+# ------------------------------------------------------------------ DoRA
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("rank", [1, 4])
-def test_lora_is_up_times_down_times_alpha_over_rank(shape: tuple[int, ...], rank: int):
-    given = parts(shape, rank)
-    delta = read_delta({**given, "alpha": torch.tensor(0.5)})
-    assert delta is not None and delta.fits(shape)
-    product = given["up"].double().reshape(shape[0], rank) @ given["down"].double().reshape(rank, -1)
-    assert_equals(added(delta, shape, multiplier=-0.7), (-0.7 * 0.5 / rank * product).view(shape))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("axis", ["inputs", "outputs", "PEFT", "PEFT's of a convolution"])
+def test_dora_gives_each_output_or_input_its_length(shape: Shape, kind: str, axis: str):
+    """A1111 measures along the inputs, whichever axis the file means."""
+    parts, weight, ones = every_kind(shape)[kind], 0.1 + random(9, *shape), [1 for _ in shape[2:]]
+    lengths = 1 + random(5, 6 if axis == "inputs" else 8).abs()
+    key, written = {
+        "inputs": ("dora_scale", lengths.view(1, -1, *ones)),
+        "outputs": ("dora_scale", lengths.view(-1, 1, *ones)),
+        "PEFT": ("magnitude", lengths),
+        "PEFT's of a convolution": ("magnitude", lengths.view(1, -1, *ones)),
+    }[axis]
+    direction = weight.double() + change(parts, weight)
+    across = [dimension for dimension in range(len(shape)) if dimension != (1 if axis == "inputs" else 0)]
+    norm = direction.pow(2).sum(across, keepdim=True).sqrt()
+    exact = direction / norm * lengths.double().view(norm.shape) - weight.double()
+    assert_exact(change({**parts, key: written}, weight, 0.8), 0.8 * exact, direction)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_factors_in_half_precision_are_multiplied_in_float32(dtype: torch.dtype):
-    given = {name: part.to(dtype) for name, part in parts((5, 3), 4).items()}
-    delta = read_delta(given)
-    assert delta is not None
-    assert_equals(added(delta, (5, 3)), given["up"].double() @ given["down"].double())
+def test_dora_of_nothing_is_nothing_and_no_nan():
+    parts = {"up": torch.zeros(8, 2), "down": torch.zeros(2, 6), "dora_scale": torch.ones(8, 1)}
+    assert torch.equal(change(parts, torch.zeros(8, 6)), torch.zeros(8, 6, dtype=torch.float64))
 
 
-def test_locon_with_mid_is_the_tucker_product():
-    shape, given = (5, 3, 3, 3), parts((5, 3, 3, 3), 2, mid=True)
-    delta = read_delta({**given, "alpha": torch.tensor(1.0)})
-    assert delta is not None and delta.fits(shape)
-    up, down, mid = (given[name].double() for name in ("up", "down", "mid"))
-    assert_equals(added(delta, shape), 0.5 * torch.einsum("klxy,ok,li->oixy", mid, up[:, :, 0, 0], down[:, :, 0, 0]))
+def test_dora_on_an_inpainting_model_measures_the_inputs_that_it_was_made_for():
+    narrow, wide = random(3, 8, 4, 3, 3), random(4, 8, 9, 3, 3)
+    wide[:, :4] = narrow
+    parts = {**lora((8, 4, 3, 3)), "dora_scale": random(5, 8, 1, 1, 1)}
+    changed = change(parts, wide)
+    torch.testing.assert_close(changed[:, :4], change(parts, narrow))
+    assert not changed[:, 4:].any()
 
 
-def test_the_shape_is_the_weights_whatever_the_file_writes():
-    given = parts((5, 3, 1, 1), 2)
-    for flat in (given, {name: part.flatten(1) for name, part in given.items()}):
-        delta = read_delta(flat)
-        assert delta is not None and delta.fits((5, 3)) and delta.fits((5, 3, 1, 1))
-        assert torch.equal(added(delta, (5, 3)), given["up"].flatten(1) @ given["down"].flatten(1))
+# ------------------------------------------------------------------ what is left over, biases, scales
 
 
-def test_without_alpha_the_scale_is_one_and_a_scale_of_its_own_goes_before_alpha():
-    given = parts((5, 3), 2)
-    assert LowRank.read(given).scale == 1
-    assert LowRank.read({**given, "alpha": torch.tensor([3.0])}).scale == 1.5
-    assert LowRank.read({**given, "alpha": torch.tensor(3.0), "scale": torch.tensor(0.25)}).scale == 0.25
-
-
-def test_dyn_takes_the_first_ranks_at_the_scale_of_all():
-    given = parts((5, 3), 4)
-    delta = read_delta({**given, "alpha": torch.tensor(2.0)})
-    assert delta is not None
-    assert_equals(added(delta, (5, 3), dyn=2), 0.5 * given["up"][:, :2].double() @ given["down"][:2].double())
-    assert torch.equal(added(delta, (5, 3), dyn=9), added(delta, (5, 3)))
-
-
-def test_it_adds_to_what_is_there():
-    delta, weight = LowRank.read(parts((5, 3), 2)), random(7, 5, 3)
-    expected = weight.double() + added(delta, (5, 3)).double()
-    delta.add_to(weight, 1.0, (5, 3), dyn=None)
-    assert_equals(weight, expected)
-
-
-def test_the_first_convolution_of_an_inpainting_model_gets_zeros_for_its_own_inputs():
-    given = parts((6, 4, 3, 3), 2)
-    delta, plain = LowRank.read(given), LowRank.read(given)
-    assert delta.fits((6, 9, 3, 3)) and not delta.fits((6, 8, 3, 3))
-    wide = added(delta, (6, 9, 3, 3))
-    assert torch.equal(wide[:, :4], added(plain, (6, 4, 3, 3))) and not wide[:, 4:].any()
-
-
-@pytest.mark.parametrize("shape", [(5, 4), (4, 3), (5, 3, 3, 3), (5,), (3, 5)])
-def test_weights_of_another_size_do_not_fit(shape: tuple[int, ...]):
-    assert not LowRank.read(parts((5, 3), 2)).fits(shape)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_decomposition_left_over_is_added_before_the_scale(shape: Shape, kind: str):
+    parts, weight, left = {**every_kind(shape)[kind], "scale": torch.tensor(0.5)}, random(9, *shape), random(8, *shape)
+    left[random(7, *shape) < 0.2] = 0
+    sparse = left.to_sparse()
+    entries = {"bias_indices": sparse.indices().to(torch.int16), "bias_values": sparse.values(), "bias_size": torch.tensor(shape, dtype=torch.int16)}
+    exact = change(parts, weight, 0.7) + 0.7 * 0.5 * left.double()
+    assert_exact(change({**parts, "bias": left}, weight, 0.7), exact, weight + exact)
+    assert_exact(change({**parts, **entries}, weight, 0.7), exact, weight + exact)
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        {"up": torch.zeros(5, 3)},
-        {"up": torch.zeros(())},
-        {"down": torch.zeros(())},
-        {"down": torch.zeros(0, 3)},
-        {"mid": torch.zeros(3, 3, 1, 1)},
-        {"mid": torch.zeros(2)},
+        {"bias": torch.zeros(7, 6)},
+        {"bias": torch.zeros(())},
+        {"bias_size": torch.tensor([8])},
+        {"bias_size": torch.tensor([math.nan, 6])},
+        {"bias_indices": torch.tensor([[8], [0]])},
+        {"bias_indices": torch.tensor([[0], [-1]])},
+        {"bias_indices": torch.tensor([0, 0])},
+        {"bias_values": torch.zeros(1, 1)},
     ],
 )
-def test_parts_that_contradict_each_other_do_not_fit(bad: dict[str, Tensor]):
-    assert not LowRank.read({**parts((5, 3), 2), **bad}).fits((5, 3))
+def test_a_rest_of_another_size_does_not_fit(bad: Parts):
+    entries = {"bias_indices": torch.tensor([[1], [5]]), "bias_values": torch.ones(1), "bias_size": torch.tensor([8, 6])}
+    assert fits({**lora((8, 6)), **entries}, (8, 6))
+    assert not fits({**lora((8, 6)), **({} if "bias" in bad else entries), **bad}, (8, 6))
 
 
-def test_parts_of_an_unknown_kind_are_not_taken_for_a_lora():
-    given = parts((5, 3), 2)
-    assert read_delta({**given, "dora_scale": torch.ones(1, 3)}) is None
-    assert read_delta({"up": given["up"]}) is None
-    assert read_delta({"diff": torch.zeros(5, 3)}) is None
+def test_pefts_bias_has_the_scale_of_its_lora():
+    parts = {**lora((8, 6)), "alpha": torch.tensor(3.0), "up_bias": random(4, 8)}
+    assert_exact(change(parts, torch.zeros(8), 0.5, leaf="bias"), 0.5 * 3 / 2 * parts["up_bias"].double(), torch.zeros(1))
+    product = parts["up"].double() @ parts["down"].double()
+    assert_exact(change(parts, torch.zeros(8, 6), 0.5), 0.5 * 3 / 2 * product, torch.zeros(1))
 
 
-@pytest.mark.parametrize("name", ["up", "down", "mid", "alpha", "scale"])
+def test_a_difference_of_the_bias_comes_beside_any_kind_and_without_its_scale():
+    for parts in every_kind((8, 6)).values():
+        bias = random(4, 8)
+        assert_exact(change({**parts, "alpha": torch.tensor(9.0), "diff_b": bias}, torch.zeros(8), 0.5, leaf="bias"), 0.5 * bias.double(), torch.zeros(1))
+
+
+def test_a_scale_of_its_own_goes_before_alpha():
+    parts = every_kind((8, 6))["LoHa"]
+    torch.testing.assert_close(
+        change({**parts, "alpha": torch.tensor(7.0), "scale": torch.tensor(2.0)}, torch.zeros(8, 6)), 2 * change(parts, torch.zeros(8, 6))
+    )
+
+
+# ------------------------------------------------------------------ whatever a file may hold
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"alpha": torch.tensor(1.0)},
+        {"up": torch.zeros(8, 2)},
+        {"up": torch.zeros(8, 2), "down": torch.zeros(2, 6), "mystery": torch.zeros(1)},
+        {"up": torch.zeros(8, 2), "down": torch.zeros(2, 6), "hada_w1_a": torch.zeros(8, 2)},
+        {"up": torch.zeros(8, 2), "down": torch.zeros(2, 6), "bias_values": torch.zeros(1)},
+        {"up": torch.zeros(8, 2), "down": torch.zeros(2, 6), "up_bias": torch.zeros(8), "diff_b": torch.zeros(8)},
+        {"dora_scale": torch.ones(8, 1)},
+        {"up_bias": torch.ones(8)},
+        {"bias": torch.ones(8)},
+        {"weight": torch.zeros(8, 6)},
+        {"oft_R": torch.zeros(2, 6)},
+        {"w_norm": torch.zeros(8), "diff": torch.zeros(8)},
+    ],
+)
+def test_parts_of_no_known_kind_are_not_applied_in_part(parts: Parts):
+    assert read_deltas(parts) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_part_that_is_not_finite_is_told(name: str, value: float):
-    given = {**parts((5, 3, 3, 3), 2, mid=True), "alpha": torch.tensor(1.0)}
-    assert LowRank.read(given).is_finite()
-    broken = {**given, name: torch.full_like(given[name], value) if name in given else torch.tensor(value)}
-    assert not LowRank.read(broken).is_finite()
+def test_a_part_that_is_not_finite_is_told(kind: str, value: float):
+    extras = {"dora_scale": torch.ones(8, 1, 1, 1), "diff_b": torch.ones(8), "scale": torch.tensor(1.0)}
+    parts = {**every_kind((8, 6, 3, 3))[kind], **extras}
+    for name in parts.keys() - {"alpha", "on_input"}:
+        deltas = read_deltas({**parts, name: torch.full_like(parts[name], value)})
+        assert deltas is not None and not all(delta.is_finite() for delta in deltas.values()), name
+    deltas = read_deltas(parts)
+    assert deltas is not None and all(delta.is_finite() for delta in deltas.values())
+
+
+def test_kinds_that_read_the_weight_leave_it_alone_but_for_the_change():
+    for kind, parts in every_kind((8, 6)).items():
+        weight = random(9, 8, 6)
+        before = {name: part.clone() for name, part in parts.items()}
+        change({**parts, "dora_scale": torch.ones(1, 6), "scale": torch.tensor(2.0)}, weight)
+        assert torch.equal(weight, random(9, 8, 6)), kind
+        assert all(torch.equal(part, before[name]) for name, part in parts.items()), kind

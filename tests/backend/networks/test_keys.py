@@ -96,17 +96,118 @@ def test_text_model_may_be_part_of_the_name_or_not(sd1: ModuleIndex):
         assert target is not None and target.component == "text_encoders.0" and target.path.endswith("encoder.layers.0.mlp.fc1")
 
 
+DOWN = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+OUT = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0"
+LDM = "input_blocks.1.1.transformer_blocks.0.attn1.to_q"
+FC1 = "encoder.layers.1.mlp.fc1"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (f"unet.{DOWN}", DOWN),
+        (f"base_model.model.{DOWN}", DOWN),
+        (f"base_model.model.unet.{DOWN}", DOWN),
+        (DOWN, DOWN),
+        (f"unet.{LDM}", DOWN),
+        (f"diffusion_model.{LDM}", DOWN),
+        (f"model.diffusion_model.{LDM}", DOWN),
+        (f"lycoris_{DOWN}".replace(".", "_"), DOWN),
+        (f"oft_unet_{DOWN}".replace(".", "_"), DOWN),
+        (f"oft_unet_{LDM}".replace(".", "_"), DOWN),
+        (f"unet.{OUT}", OUT),
+        (f"unet.{OUT.removesuffix('.0')}", OUT),
+    ],
+)
+def test_the_unets_modules_are_found_under_the_names_of_all_trainers(sd1: ModuleIndex, name: str, path: str):
+    assert sd1.find(name) == Target("unet", path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"text_encoder.text_model.{FC1}",
+        f"base_model.model.text_model.{FC1}",
+        f"text_encoders.clip_l.transformer.text_model.{FC1}",
+        f"clip_l.transformer.text_model.{FC1}",
+        f"lycoris_text_model.{FC1}".replace(".", "_"),
+        "lora_te_transformer_resblocks_1_mlp_c_fc",
+        "text_encoder.resblocks.1.mlp.c_fc",
+    ],
+)
+def test_the_text_encoders_modules_are_found_under_the_names_of_all_trainers(sd1: ModuleIndex, name: str):
+    target = sd1.find(name)
+    assert target is not None and target.component == "text_encoders.0" and target.path.endswith(FC1)
+
+
+@pytest.mark.parametrize(
+    "name", [f"text_encoder_2.text_model.{FC1}", f"clip_g.transformer.text_model.{FC1}", "lora_te2_text_model_transformer_resblocks_1_mlp_c_fc"]
+)
+def test_the_second_text_encoder_is_told_from_the_first(sdxl: ModuleIndex, sd1: ModuleIndex, name: str):
+    assert sdxl.find(name) == Target("text_encoders.1", f"text_model.{FC1}")
+    assert sd1.find(name) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "openclip"),
+    [
+        ("encoder.layers.1.self_attn.out_proj", "transformer.resblocks.1.attn.out_proj"),
+        ("encoder.layers.1.layer_norm2", "transformer.resblocks.1.ln_2"),
+        ("encoder.layers.1.mlp.fc2", "transformer.resblocks.1.mlp.c_proj"),
+        ("final_layer_norm", "ln_final"),
+    ],
+)
+def test_openclips_names_are_known(sdxl: ModuleIndex, own: str, openclip: str):
+    assert sdxl.find(f"text_encoder_2.{openclip}") == Target("text_encoders.1", f"text_model.{own}")
+
+
 @pytest.mark.parametrize("name", ["", "lora_unet_", "lora_te1_text_model_encoder_layers_0_mlp_fc1", "lora_unet_double_blocks_0_img_attn_proj", "bundle_emb"])
 def test_foreign_names_are_not_found(sd1: ModuleIndex, name: str):
     assert sd1.find(name) is None
 
 
-def test_a_key_is_split_behind_the_module():
-    assert split_key("lora_unet_conv_in.lora_up.weight") == ("lora_unet_conv_in", "up")
-    assert split_key("lora_unet_conv_in.alpha") == ("lora_unet_conv_in", "alpha")
-    assert split_key("lora_unet_conv_in.hada_w1_a") == ("lora_unet_conv_in", "hada_w1_a")
-    assert split_key("sks") == ("sks", "")
+@pytest.mark.parametrize(
+    ("tail", "part"),
+    [
+        ("lora_up.weight", "up"),
+        ("lora_A.weight", "down"),
+        ("lora_A.default.weight", "down"),
+        ("lora_B.a name.weight", "up"),
+        ("lora_B.bias", "up_bias"),
+        ("lora.down.weight", "down"),
+        ("lora_linear_layer.up.weight", "up"),
+        ("lora_magnitude_vector", "magnitude"),
+        ("lora_magnitude_vector.weight", "magnitude"),
+        ("lora_magnitude_vector.default", "magnitude"),
+        ("lora_magnitude_vector.default.weight", "magnitude"),
+        ("alpha", "alpha"),
+        ("hada_w1_a", "hada_w1_a"),
+        ("lokr_t2", "lokr_t2"),
+        ("a1.weight", "a1"),
+        ("weight", "weight"),
+        ("dora_scale", "dora_scale"),
+        ("diff_b", "diff_b"),
+        ("bias_indices", "bias_indices"),
+        ("oft_blocks.3", "oft_blocks.3"),
+        ("mystery", "mystery"),
+    ],
+)
+@pytest.mark.parametrize("module", ["lora_unet_conv_in", "unet.conv_in", "base_model.model.down_blocks.0.resnets.0.conv1"])
+def test_a_key_is_split_behind_the_module(module: str, tail: str, part: str):
+    assert split_key(f"{module}.{tail}") == (module, part)
+
+
+def test_the_first_names_of_diffusers_are_split_inside_of_a_word():
+    assert split_key("unet.attn1.processor.to_q_lora.down.weight") == ("unet.attn1.to_q", "down")
+    assert split_key("unet.attn1.processor.to_out_lora.up.weight") == ("unet.attn1.to_out", "up")
+
+
+@pytest.mark.parametrize("key", ["sks", "", "bundle_emb", ".", "a..b"])
+def test_any_key_is_split(key: str):
+    module, part = split_key(key)
+    assert f"{module}.{part}".rstrip(".") == key.rstrip(".")
 
 
 def test_the_parameter_of_a_target_has_the_models_name():
     assert Target("text_encoders.0", "encoder.layers.0.mlp.fc1").parameter == "text_encoders.0.encoder.layers.0.mlp.fc1.weight"
+    assert Target("unet", "conv_in", "bias").parameter == "unet.conv_in.bias"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from backend.errors import WebUIError
-from backend.networks.deltas import LowRank
+from backend.networks.low_rank import LowRank
 from backend.networks.network_file import KEPT_OPEN, FileIdentity, NetworkFiles
 from tests.backend.networks.small import lora_parts, whole_lora, write_lora
 
@@ -14,7 +14,8 @@ from tests.backend.networks.small import lora_parts, whole_lora, write_lora
 def test_a_file_of_any_suffix_is_read(tmp_path: Path, suffix: str):
     path = write_lora(tmp_path / f"x.{suffix}", {"lora_unet_conv_in": lora_parts((6, 4, 3, 3)), "other": {"weight": torch.zeros(1)}})
     deltas = NetworkFiles().get(FileIdentity.of(path)).deltas
-    assert isinstance(deltas["lora_unet_conv_in"], LowRank) and deltas["other"] is None
+    known = deltas["lora_unet_conv_in"]
+    assert known is not None and isinstance(known["weight"], LowRank) and deltas["other"] is None
 
 
 def test_a_pickle_with_code_in_it_is_refused(tmp_path: Path):
@@ -56,5 +57,5 @@ def test_only_the_last_few_files_stay_open(tmp_path: Path):
 def test_modules_with_nan_are_known(tmp_path: Path):
     good, bad = lora_parts((6, 4, 3, 3)), lora_parts((8, 6, 1, 1))
     bad["lora_up.weight"][0, 0] = math.nan
-    path = write_lora(tmp_path / "x.safetensors", {"good": good, "bad": bad, "unknown": {"diff": torch.tensor(math.nan)}})
+    path = write_lora(tmp_path / "x.safetensors", {"good": good, "bad": bad, "unknown": {"mystery": torch.tensor(math.nan)}})
     assert NetworkFiles().get(FileIdentity.of(path)).damaged == {"bad"}

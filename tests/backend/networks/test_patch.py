@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from backend.errors import WebUIError
 from backend.job import NetworkRef
-from backend.networks.deltas import LowRank
+from backend.networks.low_rank import LowRank
 from backend.networks.network_file import FileIdentity
 from backend.networks.patch import Patcher, Scratch, Share, add_low_rank, add_shares
 from tests.backend.networks.small import NAMES, SmallModel, lora_parts, random, ref, text_layers, whole_lora, write_lora
@@ -261,7 +261,7 @@ def test_what_could_not_be_restored_is_tried_again(ink: Path, caplog: pytest.Log
     patcher, gone = Patcher(model), WebUIError("gone")
     patcher.become([ref(ink)])
     with monkeypatch.context() as patch:
-        patch.setattr(SmallModel, "_module", lambda *_: (_ for _ in ()).throw(gone))
+        patch.setattr(SmallModel, "_place", lambda *_: (_ for _ in ()).throw(gone))
         with pytest.raises(WebUIError, match="gone"):
             patcher.become([])
     assert "was not restored" in caplog.text and not model.is_pristine()
