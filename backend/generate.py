@@ -15,7 +15,7 @@ from backend.checkpoints.model import Model
 from backend.checkpoints.placement import Placement
 from backend.conditioning.conditioning import Encoded, PromptCache, encode_prompts
 from backend.conditioning.text_encoder import width
-from backend.conditioning.textual_inversion import EmbeddingStore
+from backend.conditioning.textual_inversion import Bundled, EmbeddingStore
 from backend.errors import Interrupted
 from backend.flags import Flags
 from backend.hashes import HashCache
@@ -71,11 +71,9 @@ class Engine:
         return self._embeddings.listing(self._text_width)
 
     def _encode(self, model: Model, job: GenerateJob, patcher: Patcher) -> Encoded:
-        self._read_embeddings()
+        self._read_embeddings([Bundled(name=one.word, network=one.label, source=one.file, tensors=one.tensors) for one in patcher.bundled])
         self._text_width = sum(width(encoder) for encoder in model.text_encoders)
-        return encode_prompts(
-            model, job, total_calls=calls_total(job.sampling), embeddings=self._embeddings, cache=self._prompts, networks_key=patcher.key
-        )
+        return encode_prompts(model, job, total_calls=calls_total(job.sampling), embeddings=self._embeddings, cache=self._prompts, networks_key=patcher.key)
 
     def _patcher(self, model: Model) -> Patcher:
         if model not in self._patchers:
@@ -85,9 +83,10 @@ class Engine:
     def _network_files(self, networks: Sequence[NetworkRef]) -> list[tuple[NetworkRef, Path]]:
         return [(network, self._catalog.resolve("lora", network.file).path) for network in networks]
 
-    def _read_embeddings(self) -> None:
+    def _read_embeddings(self, bundled: Sequence[Bundled] | None = None) -> None:
+        """bundled: with the networks that are applied; None: as before."""
         self._catalog.refresh("embedding")  # a scan of one folder; files that did not change are not read again
-        self._embeddings.load(self._catalog.entries("embedding"))
+        self._embeddings.load(self._catalog.entries("embedding"), bundled)
 
 
 def _draw(model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, cancel: CancelToken) -> tuple[Tensor, bool]:

@@ -17,7 +17,6 @@ from backend.job import GenerateJob
 from backend.prompts.schedule import Schedule, entry_at, prompt_schedule, split_and
 from backend.prompts.tokenizer import Tokenizer
 
-SHORT_HASH = 12
 WITH_VECTOR = ("SDXL", "SDXL Refiner")
 
 
@@ -187,7 +186,7 @@ class _Prompts:
 
     def _note(self, encoded: EncodedTexts) -> None:
         """A1111 puts the hashes of each further prompt before those of the earlier ones."""
-        names = [(embedding.name.replace(":", "").replace(",", ""), embedding.hash[:SHORT_HASH]) for embedding in encoded.used]
+        names = [(embedding.name.replace(":", "").replace(",", ""), embedding.short_hash) for embedding in encoded.used]
         self.used[:0] = [(name, short) for name, short in names if short]
         self.comments += encoded.comments
 

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from backend.prompts.embedding_index import EmbeddingIndex
 from backend.prompts.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
+SHORT_HASH = 12  # digits in the infotext
 
 
 class EmbeddingFile(Protocol):
@@ -43,6 +44,7 @@ class Embedding:
     name: str
     tensors: Mapping[str, Tensor]  # each (n, W) float32
     hash: str = ""  # sha256 of the file
+    network: str = ""  # name of the LoRA that brought it; "" if it has a file of its own
     step: int | None = None
     sd_checkpoint: str | None = None
     sd_checkpoint_name: str | None = None
@@ -57,8 +59,23 @@ class Embedding:
         """Width of all encoders together: 768 SD1, 1024 SD2, 2048 SDXL."""
         return sum(tensor.shape[-1] for tensor in self.tensors.values())
 
+    @property
+    def short_hash(self) -> str:
+        """For the infotext, where A1111 names the LoRA if there is one."""
+        return self.network or self.hash[:SHORT_HASH]
+
     def vectors_for(self, key: str) -> Tensor:
         return self.tensors[key if key in self.tensors else ""]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundled:
+    """A textual inversion in the file of a LoRA. Equal sources: equal tensors."""
+
+    name: str
+    network: str
+    source: Hashable
+    tensors: Mapping[str, Tensor]  # named as in a file of its own, a dot for each level
 
 
 @dataclass(frozen=True)
@@ -74,17 +91,24 @@ class EmbeddingStore:
 
     def __init__(self) -> None:
         self._files: dict[Path, tuple[tuple[int, int], Embedding | None]] = {}
+        self._bundled: dict[Hashable, Embedding | None] = {}
         self._embeddings: dict[str, Embedding] = {}
         self._fitting: dict[int, Fitting] = {}
         self.revision = 0
 
-    def load(self, entries: Iterable[EmbeddingFile]) -> None:
-        """Make these files the ones that there are; those that did not change are not read again. Broken ones are logged and left out."""
+    def load(self, entries: Iterable[EmbeddingFile], bundled: Iterable[Bundled] | None = None) -> None:
+        """Make these files the ones that there are; those that did not change are not read again. Broken ones are logged and left out.
+
+        bundled: those of the networks that are applied, None for no change. A file of the same name goes before.
+        """
         files = {entry.path: self._read(entry) for entry in entries}
-        if files.keys() == self._files.keys() and all(files[path] is self._files[path] for path in files):
+        networks = {key: None for key in self._bundled} if bundled is None else {(one.source, one.name, one.network): one for one in bundled}
+        if files.keys() == self._files.keys() and all(files[path] is self._files[path] for path in files) and networks.keys() == self._bundled.keys():
             return
         self._files = files
-        self._embeddings = {embedding.name: embedding for _, embedding in files.values() if embedding}
+        self._bundled = {key: _unpacked(one) if one and key not in self._bundled else self._bundled[key] for key, one in networks.items()}
+        found = (*self._bundled.values(), *(embedding for _, embedding in files.values()))
+        self._embeddings = {embedding.name: embedding for embedding in found if embedding}
         self._fitting.clear()
         self.revision += 1
 
@@ -133,7 +157,7 @@ def read_embedding(path: Path, name: str, file_hash: str = "") -> Embedding | No
         return None
     return Embedding(
         name=_text(data.get("name")) or name if path.suffix.lower() in _PICTURES else name,
-        tensors=_tensors(data, path),
+        tensors=_tensors(data, path.name),
         hash=file_hash or hashlib.sha256(path.read_bytes()).hexdigest(),
         step=data["step"] if isinstance(data.get("step"), int) else None,
         sd_checkpoint=_text(data.get("sd_checkpoint")),
@@ -145,7 +169,18 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _tensors(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+def _unpacked(bundled: Bundled) -> Embedding | None:
+    """None, and a word in the log, for one of an unknown layout."""
+    nested = {name.removeprefix("string_to_param."): tensor for name, tensor in bundled.tensors.items() if name.startswith("string_to_param.")}
+    try:
+        tensors = _tensors({"string_to_param": nested} if nested else bundled.tensors, f"{bundled.name} in the LoRA {bundled.network}")
+    except WebUIError as error:
+        log.warning("%s", error)
+        return None
+    return Embedding(name=bundled.name, network=bundled.network, tensors=tensors)
+
+
+def _tensors(data: Mapping[str, Any], file: str) -> dict[str, Tensor]:
     """A1111's and the original's layout {string_to_param: {"*": …}}, SDXL's pair, or one tensor under any name (diffusers, safetensors)."""
     if "string_to_param" in data:
         found = dict(data["string_to_param"])
@@ -158,7 +193,7 @@ def _tensors(data: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         keys = ("",)
     tensors = [tensor for tensor in found.values() if isinstance(tensor, Tensor) and tensor.dim() in (1, 2)]
     if len(tensors) != len(keys) or len(found) != len(keys):
-        raise WebUIError(f"{path.name} is not a textual inversion: no layout that is known.")
+        raise WebUIError(f"{file} is not a textual inversion: no layout that is known.")
     return {key: torch.atleast_2d(tensor.detach().float()) for key, tensor in zip(keys, tensors, strict=True)}
 
 

@@ -51,6 +51,15 @@ class Wanted(NamedTuple):
         return self.unet_weight if target.component == "unet" else self.te_weight
 
 
+class Bundled(NamedTuple):
+    """A textual inversion in a network's file."""
+
+    word: str
+    label: str  # the network's
+    file: FileIdentity
+    tensors: Mapping[str, Tensor]
+
+
 class Share(NamedTuple):
     """What one network does to one weight: a function of these four."""
 
@@ -81,6 +90,7 @@ class Patcher:
         self._wanted: tuple[Wanted, ...] | None = ()  # what is applied; None after an error that left weights unknown
         self._chains: dict[Target, Chain] = {}  # of the weights that are not pristine
         self._reports: tuple[NetworkReport, ...] = ()
+        self.bundled: tuple[Bundled, ...] = ()  # what came with the networks that are applied
         self.writes = 0  # of weights, restoring included
 
     @property
@@ -111,7 +121,8 @@ class Patcher:
 
     def _apply(self, wanted: tuple[Wanted, ...]) -> tuple[NetworkReport, ...]:
         plan: dict[Target, list[tuple[Share, Delta]]] = {}
-        reports = tuple(self._plan(network, plan) for network in wanted)
+        bundled: list[Bundled] = []
+        reports = tuple(self._plan(network, plan, bundled) for network in wanted)
         for target in self._chains.keys() - plan.keys():
             self._restore(target)
         scratch = Scratch()
@@ -123,16 +134,19 @@ class Patcher:
                 add_shares(self._weight(target), steps, scratch)
                 self._chains[target] = chain
                 self.writes += 1
+        self.bundled = tuple(bundled)
         return reports
 
-    def _plan(self, network: Wanted, plan: dict[Target, list[tuple[Share, Delta]]]) -> NetworkReport:
-        """Adds the network's shares to the plan."""
+    def _plan(self, network: Wanted, plan: dict[Target, list[tuple[Share, Delta]]], bundled: list[Bundled]) -> NetworkReport:
+        """Adds the network's shares to the plan, and its textual inversions to those that are there."""
         tally = Tally(label=network.label)
         try:
             file = self._files.get(network.file)
         except WebUIError as error:
             tally.failure = str(error)
             return _logged(tally.report())
+        bundled += (Bundled(word, network.label, network.file, tensors) for word, tensors in file.embeddings.items())
+        tally.words += file.embeddings
         for module, deltas in file.deltas.items():
             target = self._index.find(module)
             if target is None:
@@ -159,7 +173,7 @@ class Patcher:
 
     def _give_up(self) -> None:
         """After an error: everything pristine. What cannot be restored, because the checkpoint was overwritten, is tried again next time."""
-        self._wanted, self._reports = None, ()
+        self._wanted, self._reports, self.bundled = None, (), ()
         for target in list(self._chains):
             try:
                 self._restore(target)

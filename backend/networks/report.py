@@ -11,11 +11,12 @@ class NetworkReport:
     total: int = 0  # modules that the file has something for
     unmatched: tuple[str, ...] = ()  # those that had no effect, by the file's own names
     errors: tuple[str, ...] = ()  # why, a sentence each
+    words: tuple[str, ...] = ()  # textual inversions that came with it
 
     def describe(self) -> str:
         """ "LoRA ink: 264 of 264 layers", and what went wrong."""
         if not self.total:
-            counts = f"LoRA {self.label} was left out."
+            counts = f"LoRA {self.label} brings words: {', '.join(self.words)}" if self.words else f"LoRA {self.label} was left out."
         elif not self.applied:
             counts = f"LoRA {self.label} has no effect: none of its {self.total} layers could be applied."
         else:
@@ -34,15 +35,19 @@ class Tally:
     misshapen: list[str] = field(default_factory=list)  # it has, but of another size
     unknown: list[str] = field(default_factory=list)  # of a kind that is not known here
     damaged: list[str] = field(default_factory=list)  # NaN or infinity
+    words: list[str] = field(default_factory=list)  # textual inversions
 
     def report(self) -> NetworkReport:
         unmatched = (*self.not_there, *self.misshapen, *self.unknown, *self.damaged)
         total = len(self.applied) + len(unmatched)
-        return NetworkReport(label=self.label, applied=len(self.applied), total=total, unmatched=unmatched, errors=tuple(self._errors()))
+        errors, words = tuple(self._errors(empty=not total)), tuple(self.words)
+        return NetworkReport(label=self.label, applied=len(self.applied), total=total, unmatched=unmatched, errors=errors, words=words)
 
-    def _errors(self) -> Iterator[str]:
+    def _errors(self, *, empty: bool) -> Iterator[str]:
         if self.failure:
             yield self.failure
+        elif empty and not self.words:
+            yield "There are no layers in the file."
         if self.not_there:
             yield f"{_layers(self.not_there)} not in this checkpoint."
         if self.misshapen:

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import save_file
 
-from backend.conditioning.textual_inversion import EmbeddingStore, read_embedding
+from backend.conditioning.textual_inversion import Bundled, EmbeddingStore, read_embedding
 from backend.errors import WebUIError
 from backend.prompts.tokenizer import Tokenizer
 
@@ -173,3 +173,45 @@ def test_only_what_fits_the_model_is_found_in_prompts(tmp_path: Path, tokenizer:
         "small": {"step": 500, "sd_checkpoint": "ecbf2ab887", "sd_checkpoint_name": "tiny", "shape": 4, "vectors": 2},
     }
     assert list(store.listing(4)["skipped"]) == ["big"]
+
+
+def bundled(name: str = "word", source: int = 1, **tensors: torch.Tensor) -> Bundled:
+    return Bundled(name=name, network="ink", source=source, tensors=tensors or {"string_to_param.*": VECTORS})
+
+
+@pytest.mark.parametrize(
+    ("tensors", "keys"),
+    [({"string_to_param.*": VECTORS}, [""]), ({"emb_params": VECTORS}, [""]), ({"clip_l": VECTORS, "clip_g": VECTORS}, ["clip_l", "clip_g"])],
+)
+def test_a_textual_inversion_may_come_in_the_file_of_a_lora(tensors: dict[str, torch.Tensor], keys: list[str], tokenizer: Tokenizer):
+    store = EmbeddingStore()
+    store.load([], [bundled("word", 1, **tensors)])
+    found = store.fitting(4 * len(keys), tokenizer).loaded.find(tokenizer.encode("word"), 0)
+    assert found is not None and list(found[0].tensors) == keys and torch.equal(found[0].tensors[keys[0]], VECTORS)
+    assert found[0].short_hash == "ink"  # what A1111 writes for its hash
+
+
+def test_bundled_ones_stay_as_long_as_their_lora(tmp_path: Path):
+    store = EmbeddingStore()
+    store.load([], [bundled()])
+    revision = store.revision
+    store.load([], [bundled()])
+    store.load([])  # somebody asks for the list in between
+    assert store.revision == revision and list(store.listing(None)["loaded"]) == ["word"]
+    store.load([], [bundled(source=2)])
+    assert store.revision == revision + 1
+    store.load([], [])
+    assert store.listing(None)["loaded"] == {} and store.revision == revision + 2
+
+
+def test_a_file_goes_before_a_bundled_one_of_the_same_name(tmp_path: Path):
+    store = EmbeddingStore()
+    store.load([File(write(tmp_path / "word.pt", a1111(VECTORS + 1)))], [bundled()])
+    assert store.listing(None)["loaded"]["word"]["step"] == 500
+
+
+def test_a_bundled_one_of_an_unknown_layout_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture):
+    store = EmbeddingStore()
+    store.load([], [bundled("word", 1, a=VECTORS, b=VECTORS)])
+    assert store.listing(None)["loaded"] == {}
+    assert "word in the LoRA ink is not a textual inversion" in caplog.text

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from backend.errors import WebUIError
 from backend.networks.low_rank import LowRank
@@ -59,3 +60,18 @@ def test_modules_with_nan_are_known(tmp_path: Path):
     bad["lora_up.weight"][0, 0] = math.nan
     path = write_lora(tmp_path / "x.safetensors", {"good": good, "bad": bad, "unknown": {"mystery": torch.tensor(math.nan)}})
     assert NetworkFiles().get(FileIdentity.of(path)).damaged == {"bad"}
+
+
+def test_textual_inversions_in_the_file_are_kept_apart(tmp_path: Path):
+    words = {"bundle_emb.ema yasuhara": {"string_to_param.*": torch.ones(2, 4)}, "bundle_emb.xl": {"clip_l": torch.ones(1), "clip_g": torch.zeros(1)}}
+    path = write_lora(tmp_path / "x.safetensors", {"lora_unet_conv_in": lora_parts((6, 4, 3, 3)), **words})
+    file = NetworkFiles().get(FileIdentity.of(path))
+    assert file.deltas.keys() == {"lora_unet_conv_in"}
+    assert {word: set(tensors) for word, tensors in file.embeddings.items()} == {"ema yasuhara": {"string_to_param.*"}, "xl": {"clip_l", "clip_g"}}
+
+
+def test_the_scale_of_pefts_metadata_counts(tmp_path: Path):
+    tensors = {"unet.conv_in.lora_A.weight": torch.ones(4, 36), "unet.conv_in.lora_B.weight": torch.ones(6, 4)}
+    save_file(tensors, tmp_path / "x.safetensors", metadata={"lora_adapter_metadata": '{"unet.lora_alpha": 2}'})
+    deltas = NetworkFiles().get(FileIdentity.of(tmp_path / "x.safetensors")).deltas["unet.conv_in"]
+    assert deltas is not None and isinstance(deltas["weight"], LowRank) and deltas["weight"].scale == 0.5
