@@ -306,6 +306,99 @@ def test_a_file_for_another_kind_of_model_has_no_effect_and_says_so(tmp_path: Pa
     assert model.is_pristine()
 
 
+# ------------------------------------------------------------------ kinds side by side
+
+
+def write_kinds(folder: Path) -> list[Path]:
+    """Kinds that add, that read the weight, and that change biases, all on the same few modules."""
+    shapes = {name: tuple(SmallModel().weight(name).shape) for name in NAMES}
+    norm = "lora_unet_down_blocks_0_attentions_0_norm"
+    kinds = {
+        "lora": {name: lora_parts(shape, seed=10 + n) for n, (name, shape) in enumerate(shapes.items())},
+        "dora": {name: {**lora_parts(shape, seed=20), "dora_scale": random(1, shape[0], *[1 for _ in shape[1:]])} for name, shape in shapes.items()},
+        "full": {name: {"diff": random(2, *shape), "diff_b": random(3, shape[0])} for name, shape in shapes.items() if name != TO_Q},
+        "norm": {norm: {"w_norm": random(4, 6), "b_norm": random(5, 6)}},
+        "ia3": {name: {"weight": random(6, shape[1]), "on_input": torch.tensor(1.0)} for name, shape in shapes.items()},
+        "oft": {name: {"oft_blocks": random(7, 1, shape[0], shape[0])} for name, shape in shapes.items()},
+    }
+    return [write_lora(folder / f"{kind}.safetensors", modules) for kind, modules in kinds.items()]
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_kinds(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_kinds_come_and_go_without_a_trace(dtype: torch.dtype, kinds: list[Path], ink: Path):
+    draw, model = pseudo.Random(2), SmallModel(dtype)
+    patcher, storages = Patcher(model), {name: weight.data_ptr() for name, weight in model.weights().items()}
+    wanted: list[tuple[NetworkRef, Path]] = []
+    for _ in range(100):
+        wanted = [ref(draw.choice((*kinds, ink)), draw.uniform(-2, 2), draw.choice((None, 0, 0.5))) for _ in range(draw.randrange(4))]
+        reports = patcher.become(wanted)
+        assert all(report.applied == report.total and not report.errors for report in reports)
+    assert equal(bits(model), fresh(dtype, *wanted))
+    patcher.become([])
+    assert model.is_pristine() and {name: weight.data_ptr() for name, weight in model.weights().items()} == storages
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=st.lists(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([-1.0, 0.0, 0.3, 1.0])), max_size=3), max_size=4))
+def test_a_history_of_kinds_leaves_what_the_last_one_says(kinds: list[Path], plan: list[list[tuple[int, float]]]):
+    model = SmallModel(torch.bfloat16)
+    patcher = Patcher(model)
+    wanted: list[tuple[NetworkRef, Path]] = []
+    for networks in plan:
+        wanted = [ref(kinds[number], weight) for number, weight in networks]
+        patcher.become(wanted)
+    assert equal(bits(model), fresh(torch.bfloat16, *wanted))
+
+
+def test_a_kind_that_reads_the_weight_sees_what_the_networks_before_it_made_of_it(kinds: list[Path]):
+    """So the order of the prompt matters, as in A1111."""
+    ia3, full = next(path for path in kinds if path.stem == "ia3"), next(path for path in kinds if path.stem == "full")
+    model = SmallModel()
+    Patcher(model).become([ref(full), ref(ia3, 0.5)])
+    loaded, scale = model.loaded["text_encoders.0.encoder.layers.0.mlp.fc1.weight"], 1 + 0.5 * load(ia3)[f"{FC1}.weight"]
+    torch.testing.assert_close(model.weight(FC1), (loaded + load(full)[f"{FC1}.diff"]) * scale)
+    Patcher(model := SmallModel()).become([ref(ia3, 0.5), ref(full)])
+    torch.testing.assert_close(model.weight(FC1), loaded * scale + load(full)[f"{FC1}.diff"])
+
+
+def test_biases_are_changed_and_restored_like_weights(kinds: list[Path]):
+    full = next(path for path in kinds if path.stem == "full")
+    model = SmallModel()
+    patcher = Patcher(model)
+    patcher.become([ref(full, 0.5)])
+    bias = "text_encoders.0.encoder.layers.0.mlp.fc1.bias"
+    torch.testing.assert_close(model.weights()[bias], model.loaded[bias] + 0.5 * load(full)[f"{FC1}.diff_b"])
+    assert patcher.writes == 2 * (len(NAMES) - 1)
+    key = patcher.key
+    patcher.become([ref(full, 0.4, 0.5)])
+    assert patcher.key != key
+    patcher.become([])
+    assert model.is_pristine()
+
+
+def test_a_bias_that_the_model_does_not_have_leaves_the_whole_layer_alone(tmp_path: Path):
+    path = write_lora(tmp_path / "x.safetensors", {TO_Q: {"diff": torch.ones(10, 8), "diff_b": torch.ones(10)}})
+    model = SmallModel()
+    (report,) = Patcher(model).become([ref(path)])
+    assert (report.applied, report.total, len(report.errors)) == (0, 1, 1) and model.is_pristine()
+
+
+def test_textual_inversions_come_and_go_with_their_network(tmp_path: Path, ink: Path):
+    path = write_lora(tmp_path / "x.safetensors", {FC1: lora_parts((9, 6)), "bundle_emb.sks": {"emb_params": torch.ones(2, 6)}})
+    model = SmallModel()
+    patcher = Patcher(model)
+    (report,) = patcher.become([ref(path, 0.5)])
+    assert (report.applied, report.total, report.words) == (1, 1, ("sks",))
+    assert [(one.word, one.label) for one in patcher.bundled] == [("sks", "x")]
+    patcher.become([ref(path, 0), ref(ink)])
+    assert patcher.bundled == ()
+
+
 # ------------------------------------------------------------------ what others rely on
 
 
