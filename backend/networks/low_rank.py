@@ -45,7 +45,8 @@ class LowRank:
         return self.columns(shape) in accepted_inputs(shape)
 
     def is_finite(self) -> bool:
-        return is_finite(self)
+        parts = (self.up, self.down) if self.mid is None else (self.up, self.down, self.mid)
+        return math.isfinite(self.scale) and all(is_finite(part) for part in parts)
 
     def factors(self, shape: Shape, dyn: int | None = None) -> tuple[Tensor, Tensor]:
         """(O, r) and (r, I·k·k), float32 where the file's tensors lie, without the scale; dyn: only the first ranks (DyLoRA)."""
