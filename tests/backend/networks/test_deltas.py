@@ -4,9 +4,12 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from backend.networks.deltas import read_deltas
+from backend.networks.keys import PARTS
 from backend.networks.parts import Parts
 from tests.backend.networks.small import assert_exact, change, fits, random
 
@@ -170,3 +173,31 @@ def test_kinds_that_read_the_weight_leave_it_alone_but_for_the_change():
         change({**parts, "dora_scale": torch.ones(1, 6), "scale": torch.tensor(2.0)}, weight)
         assert torch.equal(weight, random(9, 8, 6)), kind
         assert all(torch.equal(part, before[name]) for name, part in parts.items()), kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_tensor_is_brought_to_the_weights_device(kind: str):
+    """The meta device stands for a GPU: it, too, refuses tensors of another one."""
+    sparse = {"bias_indices": torch.tensor([[1], [5], [0], [2]]), "bias_values": torch.ones(1), "bias_size": torch.tensor([8, 6, 3, 3])}
+    parts = {**every_kind((8, 6, 3, 3))[kind], "dora_scale": torch.ones(8, 1, 1, 1), **sparse}
+    deltas = read_deltas(parts)
+    assert deltas is not None and deltas["weight"].fits((8, 6, 3, 3))
+    deltas["weight"].add_to(torch.empty(8, 54, device="meta"), 1.0, (8, 6, 3, 3), dyn=None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_the_shapes_are_a_layer_fits_or_does_not(data: st.DataObject):
+    """Never an error, neither in reading nor in applying what fits."""
+    parts = dict(every_kind((8, 6))[data.draw(st.sampled_from(KINDS))])
+    sizes, kinds_of_number = (
+        st.lists(st.sampled_from([0, 1, 2, 3, 4, 6, 8]), max_size=5),
+        st.sampled_from([torch.float32, torch.float16, torch.int64, torch.bool]),
+    )
+    for name in data.draw(st.lists(st.sampled_from(sorted({*parts, *PARTS.values()})), max_size=3)):
+        parts[name] = torch.ones(data.draw(sizes)).to(data.draw(kinds_of_number))
+    shape = data.draw(st.sampled_from([(8, 6), (8,), (8, 6, 3, 3), (8, 9, 3, 3), (1, 1)]))
+    for delta in (read_deltas(parts) or {}).values():
+        delta.is_finite()
+        if delta.fits(shape):
+            delta.add_to(torch.ones(shape[0], math.prod(shape[1:])), 0.5, shape, dyn=None)
