@@ -87,6 +87,10 @@ class Catalog:
         """Files that are cut off, damaged, or cannot be read."""
         return self._published[kind].refused
 
+    def why_refused(self, kind: Kind, name: str) -> str:
+        """The sentence about a file of this name that is there and not offered; "" where there is none."""
+        return next((file.reason for file in self.refused(kind) if name in (file.name, file.path.name, file.path.stem)), "")
+
     def find(self, kind: Kind, name: str) -> Entry | None:
         """By title, relative name with or without suffix, file name, stem, alias, short or full hash.
 

@@ -235,7 +235,7 @@ def _checkpoint(request: GenerationRequest, settings: Settings, catalog: Catalog
         raise NotFound("There is no checkpoint yet: put a .safetensors file into models/Stable-diffusion.")
     found = catalog.find("checkpoint", name) if name else entries[0]
     if found is None and "sd_model_checkpoint" in request.override_settings:
-        raise NotFound(f"Unknown checkpoint {name!r}. Known: {_choices(map(catalog.title, entries))}.")
+        raise NotFound(catalog.why_refused("checkpoint", name) or f"Unknown checkpoint {name!r}. Known: {_choices(map(catalog.title, entries))}.")
     if found is None:
         return catalog.hashed(entries[0]), (f"The checkpoint {name} is not there any more; {entries[0].name} is used.",)
     return catalog.hashed(found), ()
@@ -255,7 +255,8 @@ def _vae(checkpoint: Entry, settings: Settings, catalog: Catalog, file: Path | N
     else:
         found = catalog.find("vae", name)
         if found is None:
-            raise NotFound(f"Unknown VAE {name!r}. Known: {_choices([AUTOMATIC, 'None', *(entry.path.name for entry in entries)])}.")
+            known = _choices([AUTOMATIC, "None", *(entry.path.name for entry in entries)])
+            raise NotFound(catalog.why_refused("vae", name) or f"Unknown VAE {name!r}. Known: {known}.")
     return catalog.hashed(found) if found else None
 
 

@@ -70,7 +70,7 @@ def _resolve(tag: Tag, catalog: Catalog) -> tuple[Entry, NetworkRef]:
     name = _name(tag)
     entry = catalog.find("lora", name)
     if entry is None:
-        raise WebUIError(f"Networks not found: {name}{_similar(name, catalog.entries('lora'))}")
+        raise WebUIError(catalog.why_refused("lora", name) or f"Networks not found: {name}{_similar(name, catalog.entries('lora'))}")
     te_weight = _number(tag, "te", 1.0)
     dyn = _number(tag, "dyn", 0)
     network = NetworkRef(

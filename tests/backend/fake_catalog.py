@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from backend.catalog import Catalog, Entry, Kind
+from backend.listing import Refused
 
 
 def entry(kind: Kind, name: str, hash: str = "", metadata: Mapping[str, str] = MappingProxyType({})) -> Entry:
@@ -14,8 +15,11 @@ def entry(kind: Kind, name: str, hash: str = "", metadata: Mapping[str, str] = M
 class FakeCatalog(Catalog):
     """tensor_hashes: what short_hash gives for a Lora, by stem."""
 
-    def __init__(self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({}), refused: Sequence[Refused] = ()
+    ) -> None:
         self._all = tuple(entries)
+        self._all_refused = tuple(refused)
         self._tensor_hashes = tensor_hashes
 
     def entries(self, kind: Kind) -> tuple[Entry, ...]:
@@ -24,6 +28,9 @@ class FakeCatalog(Catalog):
     def find(self, kind: Kind, name: str) -> Entry | None:
         found = (e for e in self.entries(kind) if name in (e.stem, e.alias, e.name, self.title(e)) or (name and e.hash.startswith(name)))
         return next(found, None)
+
+    def refused(self, kind: Kind) -> tuple[Refused, ...]:
+        return tuple(file for file in self._all_refused if file.kind == kind)
 
     def ambiguous(self, kind: Kind, name: str) -> tuple[Entry, ...]:
         found = tuple(entry for entry in self.entries(kind) if entry.stem == name)

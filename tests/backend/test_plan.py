@@ -9,6 +9,7 @@ from backend.catalog import Catalog
 from backend.errors import NotFound, WebUIError
 from backend.fields import to_request
 from backend.job import FileRef, NetworkRef
+from backend.listing import Refused
 from backend.plan import Plan, plan
 from backend.prompts.styles import Style, StyleTable
 from backend.settings import Settings
@@ -94,6 +95,16 @@ def test_resizing_a_seed_needs_both_sides():
 def test_what_cannot_be_drawn_is_refused_in_a_sentence(asked: dict[str, Any], told: str):
     with pytest.raises(WebUIError, match=told):
         planned(**asked)
+
+
+def test_a_file_that_is_there_and_cannot_be_used_is_not_called_unknown():
+    kinds = ("checkpoint", "vae", "lora")
+    refused = [Refused(kind=kind, name="cut.safetensors", path=Path("/x/cut.safetensors"), reason=f"this {kind} is cut off") for kind in kinds]
+    catalog = FakeCatalog(CATALOG.entries("checkpoint"), refused=refused)
+    for kind, key in (("checkpoint", "sd_model_checkpoint"), ("vae", "sd_vae")):
+        with pytest.raises(NotFound, match=f"this {kind} is cut off"):
+            planned(catalog=catalog, override_settings={key: "cut"})
+    assert planned(catalog=catalog, prompt="a cat <lora:cut:1>").comments == ("this lora is cut off",)
 
 
 # ---- prompts
