@@ -33,7 +33,7 @@ LAYERS = (
     ("backend.workers.local",),
     ("backend.workers.engine",),
     ("backend.plan", "backend.plan_networks", "backend.infotext", "backend.saving", "backend.tasks"),
-    ("backend.service",),
+    ("backend.service", "backend.library"),
     ("backend.api", "backend.guard", "ui"),
     ("app",),
 )

@@ -10,7 +10,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
-from backend.model_folders import KINDS
+from backend.errors import WebUIError
+from backend.library import Library, Query
+from backend.model_folders import KINDS, Kind
 from backend.service import GenerationService
 from backend.sidecar import read_sidecar
 from backend.tasks import Task
@@ -34,7 +36,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     _progress_routes(router, service)
     _file_routes(router, service)
     _listing_routes(router, service)
-    _thumbnail_routes(router, service)
+    _library_routes(router, service)
     return router
 
 
@@ -89,17 +91,34 @@ def _listing_routes(router: APIRouter, service: GenerationService) -> None:
         return {"examples": quicksettings.examples(service.catalog.find("checkpoint", checkpoint)) if checkpoint else []}
 
 
-def _thumbnail_routes(router: APIRouter, service: GenerationService) -> None:
+def _library_routes(router: APIRouter, service: GenerationService) -> None:
+    library = Library(service.catalog)
+
+    @router.get("/library/{kind}")
+    def read_library(kind: str, search: str = "", folder: str = "", sort: str = "path", descending: bool = False, start: int = 0, count: int = 100) -> Response:
+        query = Query(search=search, folder=folder, sort=sort, descending=descending, start=start, count=count)
+        try:
+            return JSONResponse(library.page(_kind(kind), query), headers=NO_STORE)
+        except WebUIError as error:
+            raise HTTPException(400, str(error)) from error
+
     @router.get("/thumbnail/{kind}/{name:path}")
     def read_thumbnail(kind: str, name: str, v: str = "") -> Response:
         """v: picture_version, with which the address is good for ever."""
-        entry = next((service.catalog.find(each, name) for each in KINDS if each == kind), None)
+        entry = service.catalog.find(_kind(kind), name)
         if entry is None or entry.name != name:
             raise HTTPException(404, "No such model")
         version = picture_version(entry.path)
         path = thumbnail(entry.path, entry.metadata, service.paths.cache / "thumbnails")
         headers = A_YEAR if v and v == version else NO_STORE
         return FileResponse(path, media_type="image/webp", headers=headers) if path else Response("No picture", 404, headers)
+
+
+def _kind(text: str) -> Kind:
+    for kind in KINDS:
+        if kind == text:
+            return kind
+    raise HTTPException(404, f"Unknown kind {text!r}. Known: {', '.join(KINDS)}.")
 
 
 def _notes(path: Path) -> dict[str, object]:
