@@ -50,7 +50,6 @@ class SamplingOptions:
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
     quantize_timesteps: bool = False
-    ddim_discretize: str = "uniform"  # or "quad"
     uni_pc_variant: str = "bh1"  # bh1, bh2, vary_coeff
     uni_pc_skip_type: str = "time_uniform"  # time_uniform, time_quadratic, logSNR
     uni_pc_order: int = 3

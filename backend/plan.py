@@ -173,7 +173,6 @@ def _sampling(request: GenerationRequest, settings: Settings, sampler: SamplerIn
         beta_alpha=settings["beta_dist_alpha"],
         beta_beta=settings["beta_dist_beta"],
         quantize_timesteps=settings["enable_quantization"],
-        ddim_discretize=settings["ddim_discretize"],
         uni_pc_variant=settings["uni_pc_variant"],
         uni_pc_skip_type=settings["uni_pc_skip_type"],
         uni_pc_order=settings["uni_pc_order"],

@@ -167,7 +167,6 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("eta_ddim", 0.0, "Eta for DDIM", infotext="Eta DDIM", minimum=0, maximum=1.0, step=0.01, soft=True, info="amount of fresh noise in each step"),
         _s("eta_ancestral", 1.0, "Eta for k-diffusion samplers", infotext="Eta", minimum=0, maximum=1.0, step=0.01, soft=True,
            info="amount of fresh noise in each step of ancestral and SDE samplers"),
-        _s("ddim_discretize", "uniform", "img2img DDIM discretize", choices=("uniform", "quad")),
         _s("s_churn", 0.0, "sigma churn", infotext="Sigma churn", minimum=0, maximum=100.0, step=0.01, soft=True,
            info="noise added in each step of Euler, Heun and DPM2"),
         _s("s_tmin", 0.0, "sigma tmin", infotext="Sigma tmin", minimum=0, maximum=10.0, step=0.01, soft=True,
@@ -203,6 +202,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 
 # fmt: off
 KNOWN_ELSEWHERE: Mapping[str, object] = {
+    "ddim_discretize": "uniform",  # A1111 draws the same with "quad"
     "img_max_size_mp": 200, "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "grid_text_active_color": "#000000",
     "grid_text_inactive_color": "#999999", "save_images_before_face_restoration": False, "save_images_before_highres_fix": False,
     "save_images_before_color_correction": False, "save_mask": False, "save_mask_composite": False, "use_original_name_batch": True,

@@ -14,7 +14,7 @@ ROOMS = ("app", "backend", "ui")
 
 # From the ground up. A module may import its own layer and those below.
 LAYERS = (
-    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs"),
+    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs", "backend.compvis_names"),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
     (

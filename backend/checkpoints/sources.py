@@ -7,34 +7,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from backend.checkpoints.architecture import TextShape
+from backend.compvis_names import OPENCLIP_LAYER, UNET_ENDS, UNET_RESNET
 
 # CompVis name of a part ← diffusers' name of it
-_RESNET: Mapping[str, str] = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-_UNET_ENDS: Mapping[str, str] = {
-    "conv_in": "input_blocks.0.0",
-    "conv_norm_out": "out.0",
-    "conv_out": "out.2",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-}
 _VAE_ATTENTION: Mapping[str, str] = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 _OLD_DIFFUSERS_ATTENTION: Mapping[str, str] = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
-_OPENCLIP_LAYER: Mapping[str, str] = {
-    "self_attn.out_proj": "attn.out_proj",
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
-}
 _STACKED = ("q_proj", "k_proj", "v_proj")  # their order in OpenCLIP's in_proj
 
 
@@ -72,8 +49,8 @@ def unet_sources(names: Iterable[str], prefix: str, layers: int, attention: tupl
 
 def _unet_key(name: str, layers: int, attention: tuple[bool, ...]) -> str:
     path, leaf = name.rsplit(".", 1)
-    if path in _UNET_ENDS:
-        return f"{_UNET_ENDS[path]}.{leaf}"
+    if path in UNET_ENDS:
+        return f"{UNET_ENDS[path]}.{leaf}"
     if match := re.fullmatch(r"(down|up)_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.(.+)", path):
         side, block, kind, index, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
         place = f"input_blocks.{1 + (layers + 1) * block + index}" if side == "down" else f"output_blocks.{(layers + 1) * block + index}"
@@ -90,7 +67,7 @@ def _unet_key(name: str, layers: int, attention: tuple[bool, ...]) -> str:
 
 
 def _inside(kind: str, rest: str) -> str:
-    return f"0.{_RESNET[rest]}" if kind == "resnets" else f"1.{rest}"
+    return f"0.{UNET_RESNET[rest]}" if kind == "resnets" else f"1.{rest}"
 
 
 def vae_sources(names: Iterable[str], prefix: str, levels: int, *, diffusers_names: Callable[[str], bool] | None = None) -> dict[str, Source]:
@@ -137,5 +114,5 @@ def _openclip_source(name: str, prefix: str) -> Source:
         key = f"{prefix}transformer.resblocks.{match[1]}.attn.in_proj_{match[3]}"
         return Source(key, part=(_STACKED.index(match[2]), len(_STACKED)))
     if match := re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)\.(weight|bias)", name):
-        return Source(f"{prefix}transformer.resblocks.{match[1]}.{_OPENCLIP_LAYER[match[2]]}.{match[3]}")
+        return Source(f"{prefix}transformer.resblocks.{match[1]}.{OPENCLIP_LAYER[match[2]]}.{match[3]}")
     return Source(prefix + name.replace("embeddings.token_embedding", "token_embedding").replace("final_layer_norm", "ln_final"))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from backend.compvis_names import OPENCLIP_LAYER, UNET_ENDS, UNET_RESNET
+
 # The tail of a key, behind the module's name → what deltas call it.
 PARTS: Mapping[str, str] = MappingProxyType(
     {
@@ -38,38 +40,6 @@ _TEXT_PREFIXES: Mapping[int, tuple[tuple[str, ...], ...]] = MappingProxyType(
     }
 )
 
-# CompVis' name ← diffusers'
-_ENDS: Mapping[str, str] = MappingProxyType(
-    {
-        "conv_in": "input_blocks.0.0",
-        "conv_norm_out": "out.0",
-        "conv_out": "out.2",
-        "time_embedding.linear_1": "time_embed.0",
-        "time_embedding.linear_2": "time_embed.2",
-        "add_embedding.linear_1": "label_emb.0.0",
-        "add_embedding.linear_2": "label_emb.0.2",
-    }
-)
-_RESNET: Mapping[str, str] = MappingProxyType(
-    {
-        "norm1": "in_layers.0",
-        "conv1": "in_layers.2",
-        "time_emb_proj": "emb_layers.1",
-        "norm2": "out_layers.0",
-        "conv2": "out_layers.3",
-        "conv_shortcut": "skip_connection",
-    }
-)
-# OpenCLIP's name ← transformers'; its queries, keys and values are one matrix, which no trainer splits
-_OPENCLIP: Mapping[str, str] = MappingProxyType(
-    {
-        "self_attn.out_proj": "attn.out_proj",
-        "layer_norm1": "ln_1",
-        "layer_norm2": "ln_2",
-        "mlp.fc1": "mlp.c_fc",
-        "mlp.fc2": "mlp.c_proj",
-    }
-)
 _TEXT_LAYER = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
 _BLOCK = re.compile(r"(down|up)_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\.(.+)")
 _MIDDLE = re.compile(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)")
@@ -161,9 +131,9 @@ def _text_names(path: str) -> Iterator[str]:
     yield bare
     yield f"text_model.{bare}"
     yield f"transformer.text_model.{bare}"
-    if (match := _TEXT_LAYER.fullmatch(bare)) and match[2] in _OPENCLIP:
+    if (match := _TEXT_LAYER.fullmatch(bare)) and match[2] in OPENCLIP_LAYER:
         for start in ("", "transformer.", "model.transformer.", "text_model.transformer."):
-            yield f"{start}resblocks.{match[1]}.{_OPENCLIP[match[2]]}"
+            yield f"{start}resblocks.{match[1]}.{OPENCLIP_LAYER[match[2]]}"
     elif bare == "final_layer_norm":
         yield from ("ln_final", "model.ln_final", "text_model.ln_final")
 
@@ -189,16 +159,16 @@ class _Layout:
             yield compvis
 
     def _compvis(self, path: str) -> str | None:
-        if path in _ENDS:
-            return _ENDS[path]
+        if path in UNET_ENDS:
+            return UNET_ENDS[path]
         if match := _BLOCK.fullmatch(path):
             side, block, kind, index, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
             number = (self.layers + 1) * block + index
             place = f"input_blocks.{number + 1}" if side == "down" else f"output_blocks.{number}"
-            return f"{place}.0.{_RESNET.get(rest, rest)}" if kind == "resnets" else f"{place}.1.{rest}"
+            return f"{place}.0.{UNET_RESNET.get(rest, rest)}" if kind == "resnets" else f"{place}.1.{rest}"
         if match := _MIDDLE.fullmatch(path):
             kind, index, rest = match[1], int(match[2]), match[3]
-            return f"middle_block.{2 * index}.{_RESNET.get(rest, rest)}" if kind == "resnets" else f"middle_block.{2 * index + 1}.{rest}"
+            return f"middle_block.{2 * index}.{UNET_RESNET.get(rest, rest)}" if kind == "resnets" else f"middle_block.{2 * index + 1}.{rest}"
         if match := _DOWNSAMPLER.fullmatch(path):
             return f"input_blocks.{(self.layers + 1) * (int(match[1]) + 1)}.0.op"
         if match := _UPSAMPLER.fullmatch(path):

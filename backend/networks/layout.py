@@ -4,35 +4,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from backend.compvis_names import OPENCLIP_LAYER, UNET_ENDS, UNET_RESNET, reversed_names
 from backend.networks.keys import ModuleIndex
 from backend.networks.names import Shape, Shapes
 
 _UNET = "model.diffusion_model."
 _TEXT = ("cond_stage_model.", "conditioner.embedders.0.", "conditioner.embedders.1.")
-_ENDS: Mapping[str, str] = {
-    "input_blocks.0.0": "conv_in",
-    "out.0": "conv_norm_out",
-    "out.2": "conv_out",
-    "time_embed.0": "time_embedding.linear_1",
-    "time_embed.2": "time_embedding.linear_2",
-    "label_emb.0.0": "add_embedding.linear_1",
-    "label_emb.0.2": "add_embedding.linear_2",
-}
-_RESNET: Mapping[str, str] = {
-    "in_layers.0": "norm1",
-    "in_layers.2": "conv1",
-    "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2",
-    "out_layers.3": "conv2",
-    "skip_connection": "conv_shortcut",
-}
-_OPENCLIP: Mapping[str, str] = {
-    "attn.out_proj": "self_attn.out_proj",
-    "ln_1": "layer_norm1",
-    "ln_2": "layer_norm2",
-    "mlp.c_fc": "mlp.fc1",
-    "mlp.c_proj": "mlp.fc2",
-}
+_ENDS = reversed_names(UNET_ENDS)
+_RESNET = reversed_names(UNET_RESNET)
+_OPENCLIP = reversed_names(OPENCLIP_LAYER)
 _OPENCLIP_ENDS: Mapping[str, str] = {
     "token_embedding": "text_model.embeddings.token_embedding",
     "ln_final": "text_model.final_layer_norm",
