@@ -86,17 +86,12 @@ class Model:
         """Component ("unet", "text_encoders.0", "text_encoders.1") → module path → module."""
         return {name: dict(part.module.named_modules()) for name, part in self._parts.items()}
 
-    def pristine(self, parameter_name: str) -> Tensor:
-        """A weight as it was loaded, on the CPU, in the model's dtype: "unet.conv_in.weight". Never write to it, it may be the file itself.
+    @torch.no_grad()
+    def restore(self, parameter_name: str) -> None:
+        """Makes a weight what it was when it was loaded, bit for bit and in its place: "unet.conv_in.weight".
 
         Has to be asked before the weight is first written. Raises WebUIError if the file was overwritten since it was loaded.
         """
-        parameter, loaded = self._as_loaded(parameter_name)
-        return loaded.to(parameter.dtype)
-
-    @torch.no_grad()
-    def restore(self, parameter_name: str) -> None:
-        """Writes the weight into its place as it was loaded: pristine() without a copy on the way, and no less exact. Same conditions."""
         parameter, loaded = self._as_loaded(parameter_name)
         parameter.copy_(loaded)
 

@@ -167,14 +167,14 @@ def parameters(model: Model) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.ckpt"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_weight_can_be_had_as_it_was_loaded(name: str, dtype: torch.dtype, tmp_path: Path):
+def test_every_weight_can_be_made_what_it_was(name: str, dtype: torch.dtype, tmp_path: Path):
     model = load(files.write_sdxl(tmp_path / name), None, replace(CPU, unet_dtype=dtype, channels_last=dtype != torch.float32), OPTIONS)
     for key, parameter in parameters(model).items():
         loaded, place = parameter.clone(), parameter.data_ptr()
+        model.restore(key)  # before the first write, as the patcher does
+        assert torch.equal(parameter, loaded)
         parameter.add_(1)
-        pristine = model.pristine(key)
-        assert pristine.dtype == parameter.dtype and torch.equal(pristine, loaded)
-        parameter.copy_(pristine)
+        model.restore(key)
         assert parameter.data_ptr() == place and torch.equal(parameter, loaded)
 
 
@@ -185,30 +185,36 @@ def test_weights_are_private_also_where_the_file_has_their_precision(tmp_path: P
     for parameter in first.unet.parameters():
         parameter.zero_()
     assert path.read_bytes() == before
-    assert torch.equal(first.pristine("unet.conv_in.weight"), second.unet.get_parameter("conv_in.weight"))
+    first.restore("unet.conv_in.weight")
+    assert torch.equal(first.unet.get_parameter("conv_in.weight"), second.unet.get_parameter("conv_in.weight"))
 
 
 def test_an_old_pickle_keeps_a_copy_from_the_first_touch(tmp_path: Path):
     path = tmp_path / "old.ckpt"
     torch.save({key: value.half() for key, value in files.sd1_tensors().items()}, path, _use_new_zipfile_serialization=False)
     model = load(path, None, CPU, OPTIONS)
-    loaded = model.pristine("unet.conv_in.weight").clone()
-    model.unet.get_parameter("conv_in.weight").zero_()
-    assert torch.equal(model.pristine("unet.conv_in.weight"), loaded)
+    weight = model.unet.get_parameter("conv_in.weight")
+    loaded = weight.clone()
+    model.restore("unet.conv_in.weight")
+    weight.zero_()
+    model.restore("unet.conv_in.weight")
+    assert torch.equal(weight, loaded)
 
 
 def test_a_file_that_was_overwritten_gives_no_pristine_weight(sd1: Model, sd1_file: Path):
     os.utime(sd1_file, ns=(1, 1))
     with pytest.raises(WebUIError, match="was overwritten while it was loaded"):
-        sd1.pristine("unet.conv_in.weight")
+        sd1.restore("unet.conv_in.weight")
 
 
 def test_a_file_that_was_replaced_or_deleted_still_gives_the_weights_that_were_loaded(sd1: Model, sd1_file: Path, tmp_path: Path):
-    loaded = sd1.unet.get_parameter("conv_in.weight").clone()
-    os.replace(files.write_sd1(tmp_path / "new.safetensors", seed=9), sd1_file)
-    assert torch.equal(sd1.pristine("unet.conv_in.weight"), loaded)
-    sd1_file.unlink()
-    assert torch.equal(sd1.pristine("unet.conv_in.weight"), loaded)
+    weight = sd1.unet.get_parameter("conv_in.weight")
+    loaded = weight.clone()
+    for change in (lambda: os.replace(files.write_sd1(tmp_path / "new.safetensors", seed=9), sd1_file), sd1_file.unlink):
+        change()
+        weight.zero_()
+        sd1.restore("unet.conv_in.weight")
+        assert torch.equal(weight, loaded)
 
 
 def test_a_model_loaded_in_inference_mode_can_be_patched_outside_it(sd1_file: Path):
