@@ -4,13 +4,20 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
+
+from PIL import Image
 
 from backend.errors import WebUIError
-from backend.request import GenerationRequest
+from backend.request import GenerationRequest, Hires, InitImage, Inpaint, Refiner
 from backend.settings import SETTINGS, Settings
 
+Tab = Literal["", "txt2img", "img2img"]
 _SAME = object()
+# Parts of a request that may be off: path → (what it is made of, the key that switches it on where it is neither empty nor "None").
+PARTS: Mapping[str, tuple[type, str]] = MappingProxyType(
+    {"hires": (Hires, "enable_hr"), "refiner": (Refiner, "refiner_checkpoint"), "init": (InitImage, "init_images"), "init.inpaint": (Inpaint, "mask")}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +31,26 @@ class Field:
     infotext: str | None = None  # "Size-1" is the first number of "Size: 512x768"
     default: Any  # on the page; None: what the settings say
     api_default: Any  # of a request over the API that does not name it
+    tab: Tab  # where it is asked for; "" = everywhere
 
 
-def _field(key: str, path: str, kind: type, label: str, infotext: str | None = None, *, api_default: Any = _SAME) -> Field:
+def _field(key: str, path: str, kind: type, label: str, infotext: str | None = None, *, api_default: Any = _SAME, tab: Tab = "") -> Field:
     default = _get(GenerationRequest(), path)
-    return Field(key=key, path=path, kind=kind, label=label, infotext=infotext, default=default, api_default=default if api_default is _SAME else api_default)
+    api_default = default if api_default is _SAME else api_default
+    return Field(key=key, path=path, kind=kind, label=label, infotext=infotext, default=default, api_default=api_default, tab=tab)
 
 
 def _get(request: GenerationRequest, path: str) -> Any:
+    """Of a part that is off: what it would start with. The path of a part itself: whether it is on."""
     value: Any = request
-    for name in path.split("."):
+    names = path.split(".")
+    for depth, name in enumerate(names, start=1):
         value = getattr(value, name)
+        part = ".".join(names[:depth])
+        if part == path and part in PARTS:
+            return value is not None
+        if value is None and part in PARTS:
+            value = PARTS[part][0]()
     return value
 
 
@@ -56,6 +72,7 @@ FIELDS = (
     _field("cfg_scale", "sampling.cfg_scale", float, "CFG Scale", "CFG scale"),
     _field("width", "size.width", int, "Width", "Size-1"),
     _field("height", "size.height", int, "Height", "Size-2"),
+    _field("denoising_strength", "denoising_strength", float, "Denoising strength", "Denoising strength"),
     _field("tiling", "tiling", bool, "Tiling"),
     _field("eta", "sampling.eta", float, "Eta"),
     _field("s_min_uncond", "sampling.s_min_uncond", float, "Negative Guidance minimum sigma"),
@@ -65,22 +82,42 @@ FIELDS = (
     _field("s_noise", "sampling.s_noise", float, "sigma noise"),
     _field("override_settings", "override_settings", dict, "Override settings"),
     _field("disable_extra_networks", "disable_extra_networks", bool, "Disable extra networks"),
+    _field("refiner_checkpoint", "refiner.checkpoint", str, "Checkpoint", "Refiner", api_default=None),
+    _field("refiner_switch_at", "refiner.switch_at", float, "Switch at", "Refiner switch at", api_default=None),
+    _field("enable_hr", "hires", bool, "Hires. fix", tab="txt2img"),
+    _field("hr_scale", "hires.scale", float, "Upscale by", "Hires upscale", tab="txt2img"),
+    _field("hr_upscaler", "hires.upscaler", str, "Upscaler", "Hires upscaler", api_default=None, tab="txt2img"),
+    _field("hr_second_pass_steps", "hires.steps", int, "Hires steps", "Hires steps", tab="txt2img"),
+    _field("hr_resize_x", "hires.resize_x", int, "Resize width to", "Hires resize-1", tab="txt2img"),
+    _field("hr_resize_y", "hires.resize_y", int, "Resize height to", "Hires resize-2", tab="txt2img"),
+    _field("hr_checkpoint_name", "hires.checkpoint", str, "Hires checkpoint", "Hires checkpoint", api_default=None, tab="txt2img"),
+    _field("hr_sampler_name", "hires.sampler", str, "Hires sampling method", "Hires sampler", api_default=None, tab="txt2img"),
+    _field("hr_scheduler", "hires.scheduler", str, "Hires schedule type", "Hires schedule type", api_default=None, tab="txt2img"),
+    _field("hr_prompt", "hires.prompt", str, "Hires prompt", "Hires prompt", tab="txt2img"),
+    _field("hr_negative_prompt", "hires.negative_prompt", str, "Hires negative prompt", "Hires negative prompt", tab="txt2img"),
+    _field("init_images", "init.images", list, "Image", api_default=None, tab="img2img"),
+    _field("resize_mode", "init.resize_mode", int, "Resize mode", tab="img2img"),
+    _field("image_cfg_scale", "init.image_cfg_scale", float, "Image CFG Scale", "Image CFG scale", tab="img2img"),
+    _field("initial_noise_multiplier", "init.noise_multiplier", float, "Noise multiplier", tab="img2img"),
+    _field("mask", "init.inpaint.mask", Image.Image, "Mask", tab="img2img"),
+    _field("mask_blur", "init.inpaint.blur", int, "Mask blur", "Mask blur", tab="img2img"),
+    _field("mask_blur_x", "init.inpaint.blur_x", int, "Mask blur horizontally", tab="img2img"),
+    _field("mask_blur_y", "init.inpaint.blur_y", int, "Mask blur vertically", tab="img2img"),
+    _field("mask_round", "init.inpaint.mask_round", bool, "Round mask", tab="img2img"),
+    _field("inpainting_fill", "init.inpaint.fill", int, "Masked content", api_default=0, tab="img2img"),
+    _field("inpaint_full_res", "init.inpaint.only_masked", bool, "Only masked", api_default=True, tab="img2img"),
+    _field("inpaint_full_res_padding", "init.inpaint.padding", int, "Only masked padding, pixels", "Masked area padding", api_default=0, tab="img2img"),
+    _field("inpainting_mask_invert", "init.inpaint.invert", bool, "Inpaint not masked", api_default=0, tab="img2img"),
 )
 BY_KEY: Mapping[str, Field] = MappingProxyType({field.key: field for field in FIELDS})
 
 # Keys of A1111's API for what is not built yet: refused where they ask for something, passed over where they do not.
 NOT_YET: Mapping[str, str] = {
-    "enable_hr": "Hires. fix",
-    "refiner_checkpoint": "The refiner",
     "restore_faces": "Face restoration",
-    "init_images": "img2img",
-    "mask": "Inpainting",
     "firstpass_image": "Hires. fix of a given picture",
 }
 # The same in an infotext.
 LABELS_NOT_YET: Mapping[str, str] = {
-    "Hires upscaler": "Hires. fix",
-    "Refiner": "The refiner",
     "Face restoration": "Face restoration",
 }
 
@@ -92,16 +129,31 @@ _RESTORED = tuple(
 
 def to_request(values: Mapping[str, object]) -> GenerationRequest:
     """What is missing or None has the page's default. Raises WebUIError for a value that a field does not take, and for a key that is none."""
-    request = GenerationRequest()
-    for key, value in values.items():
-        if key in BY_KEY:
-            if value is not None:
-                request = _with(request, BY_KEY[key].path, _read(BY_KEY[key], value))
-        elif key not in NOT_YET:
-            raise WebUIError(f"Unknown field {key!r}. Known: {', '.join(BY_KEY)}.")
-        elif value:
-            raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported yet.")
+    _refuse_foreign(values)
+    asked = {BY_KEY[key].path: _read(BY_KEY[key], value) for key, value in values.items() if key in BY_KEY and value is not None}
+    request: Any = GenerationRequest()
+    off: list[str] = []
+    for path, (part, switch) in PARTS.items():
+        if asked.get(BY_KEY[switch].path) in (None, "", "None", False, ()):
+            off.append(path)
+        elif not _below(path, off):
+            request = _with(request, path, part())
+    for path, value in asked.items():
+        if path not in PARTS and not _below(path, off):
+            request = _with(request, path, value)
     return request
+
+
+def _refuse_foreign(values: Mapping[str, object]) -> None:
+    for key, value in values.items():
+        if key not in BY_KEY and key not in NOT_YET:
+            raise WebUIError(f"Unknown field {key!r}. Known: {', '.join(BY_KEY)}.")
+        if key in NOT_YET and value:
+            raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported yet.")
+
+
+def _below(path: str, parts: Iterable[str]) -> bool:
+    return any(path.startswith(f"{part}.") for part in parts)
 
 
 def from_request(request: GenerationRequest) -> dict[str, Any]:
@@ -116,6 +168,8 @@ def from_labels(labels: Mapping[str, str], settings: Settings = Settings()) -> d
     """
     taken = {label: value for label, value in labels.items() if label.split("-")[0] not in settings["infotext_skip_pasting"]}
     values = {field.key: _read(field, taken[field.infotext]) for field in FIELDS if field.infotext and field.infotext in taken}
+    if "Denoising strength" in taken and any(label in taken for label in ("Hires upscale", "Hires upscaler", "Hires resize-1")):
+        values["enable_hr"] = True
     overrides = _overrides(taken, settings)
     return values | ({"override_settings": overrides} if overrides else {})
 
@@ -134,16 +188,22 @@ def _overrides(labels: Mapping[str, str], settings: Settings) -> dict[str, Any]:
     return {key: wanted[key] for key in named if wanted[key] != settings[key]}
 
 
-def _with(request: GenerationRequest, path: str, value: Any) -> GenerationRequest:
-    part, _, name = path.rpartition(".")
-    return replace(request, **{part: replace(getattr(request, part), **{name: value})}) if part else replace(request, **{name: value})
+def _with(whole: Any, path: str, value: Any) -> Any:
+    """A copy of the frozen `whole` with another value at this path."""
+    name, _, rest = path.partition(".")
+    return replace(whole, **{name: _with(getattr(whole, name), rest, value) if rest else value})
 
 
 def _read(field: Field, value: object) -> Any:
     try:
         return _READERS[field.kind](value)
     except (TypeError, ValueError, OverflowError):
-        raise WebUIError(f"{field.label} ({field.key}) cannot be {value!r}: {_WANTED[field.kind]} is needed.") from None
+        raise WebUIError(f"{field.label} ({field.key}) cannot be {_shown(value)}: {_WANTED[field.kind]} is needed.") from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 def _text(value: object) -> str:
@@ -184,13 +244,25 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _picture(value: object) -> Image.Image:
+    if not isinstance(value, Image.Image):
+        raise TypeError
+    return value
+
+
+def _pictures(value: object) -> tuple[Image.Image, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    return tuple(_picture(item) for item in value)
+
+
 def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise TypeError
     return MappingProxyType(dict(value))
 
 
-_READERS: Mapping[type, Any] = {str: _text, bool: _flag, int: _whole, float: _number, tuple: _texts, dict: _mapping}
+_READERS: Mapping[type, Any] = {str: _text, bool: _flag, int: _whole, float: _number, tuple: _texts, dict: _mapping, list: _pictures, Image.Image: _picture}
 _WANTED: Mapping[type, str] = {
     str: "text",
     bool: "true or false",
@@ -198,4 +270,6 @@ _WANTED: Mapping[type, str] = {
     float: "a number",
     tuple: "a list of texts",
     dict: "an object of settings and values",
+    list: "a list of pictures",
+    Image.Image: "a picture",
 }

@@ -60,6 +60,7 @@ class Plan:
 
 def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, styles: StyleTable, *, draw: random.Random, vae_file: Path | None = None) -> Plan:
     """Raises WebUIError for what cannot be drawn. vae_file: --vae-path, which goes before all settings."""
+    _refuse_not_yet(request)
     _check_limits(request)
     settings = settings.override(request.override_settings)
     sampler, schedule_type = choose_sampler(request)
@@ -95,6 +96,12 @@ def choose_sampler(request: GenerationRequest) -> tuple[SamplerInfo, str]:
     if scheduler.label != AUTOMATIC:
         return sampler, scheduler.label
     return sampler, old_schedule or sampler.scheduler or AUTOMATIC
+
+
+def _refuse_not_yet(request: GenerationRequest) -> None:
+    for part, name in (("hires", "Hires. fix"), ("refiner", "The refiner"), ("init", "img2img")):
+        if getattr(request, part) is not None:
+            raise WebUIError(f"{name} is not supported yet.")
 
 
 def _check_limits(request: GenerationRequest) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from PIL import Image
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seed:
@@ -41,8 +43,58 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hires:
+    """The second pass of txt2img at a larger size. "" = as in the first pass."""
+
+    upscaler: str = "Latent"
+    scale: float = 2.0  # not used where a size is given
+    steps: int = 0  # 0 = as many as in the first pass
+    resize_x: int = 0  # pixels; 0 = as the other one says, both 0 = by scale
+    resize_y: int = 0
+    checkpoint: str = ""
+    sampler: str = ""
+    scheduler: str = ""
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refiner:
+    """Another checkpoint for the last steps."""
+
+    checkpoint: str = ""
+    switch_at: float = 0.8  # 0…1, part of the way from noise to picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inpaint:
+    """What of the picture is drawn anew."""
+
+    mask: Image.Image | None = None  # white = draw anew; its alpha, where it has one, counts as in A1111
+    blur: int | None = None  # pixels, for both directions; None = blur_x and blur_y
+    blur_x: int = 4
+    blur_y: int = 4
+    fill: int = 1  # what lies below: 0 fill, 1 original, 2 latent noise, 3 latent nothing
+    only_masked: bool = False  # draw the surroundings of the mask alone, at the full size
+    padding: int = 32  # pixels around the mask, where only_masked
+    invert: bool = False
+    mask_round: bool = True  # the mask of the latent is 0 or 1, nothing between
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitImage:
+    """img2img: the pictures to start from; picture k of a batch starts from images[k], or all from the only one."""
+
+    images: tuple[Image.Image, ...] = ()
+    resize_mode: int = 0  # 0 just resize, 1 crop and resize, 2 resize and fill, 3 just resize (latent upscale)
+    image_cfg_scale: float | None = None  # of instruct-pix2pix models; None = 1.5
+    noise_multiplier: float | None = None  # None = what the settings say
+    inpaint: Inpaint | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
-    """One press of Generate: batch_size × n_iter pictures.
+    """One press of Generate: batch_size × n_iter pictures. A part that is None is switched off.
 
     Checkpoint, VAE, clip skip and every other setting for this request alone go into override_settings, by A1111's keys.
     """
@@ -55,6 +107,10 @@ class GenerationRequest:
     sampling: Sampling = field(default_factory=Sampling)
     batch_size: int = 1
     n_iter: int = 1
+    denoising_strength: float = 0.75  # 0…1, of the hires pass and of img2img
+    hires: Hires | None = None
+    refiner: Refiner | None = None
+    init: InitImage | None = None  # None = txt2img
     tiling: bool | None = None
     disable_extra_networks: bool = False
     override_settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

@@ -3,34 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, create_model
 
-from backend.fields import FIELDS
+from backend.fields import FIELDS, Tab
 
 # Of A1111's request, what is no field of a picture, or belongs to what is not there yet. key: (type, default)
 _BESIDE_FIELDS: Mapping[str, tuple[Any, Any]] = {
     "restore_faces": (bool, None),
     "do_not_save_samples": (bool, False),  # save_images decides, as in A1111
     "do_not_save_grid": (bool, False),
-    "denoising_strength": (float, None),
     "override_settings_restore_afterwards": (bool, True),  # overrides are never written to the settings here
-    "refiner_checkpoint": (str, None),
-    "refiner_switch_at": (float, None),
     "firstpass_image": (str, None),
     "comments": (dict, None),
-    "enable_hr": (bool, False),
-    "firstphase_width": (int, 0),
-    "firstphase_height": (int, 0),
-    "hr_scale": (float, 2.0),
-    "hr_upscaler": (str, None),
-    "hr_second_pass_steps": (int, 0),
-    "hr_resize_x": (int, 0),
-    "hr_resize_y": (int, 0),
-    "hr_checkpoint_name": (str, None),
-    "hr_sampler_name": (str, None),
-    "hr_scheduler": (str, None),
-    "hr_prompt": (str, ""),
-    "hr_negative_prompt": (str, ""),
     "force_task_id": (str, None),
     "sampler_index": (str, "Euler"),  # the old name of sampler_name
     "script_name": (str, None),
@@ -40,19 +25,23 @@ _BESIDE_FIELDS: Mapping[str, tuple[Any, Any]] = {
     "alwayson_scripts": (dict, {}),
     "infotext": (str, None),
 }
+_OF_TAB: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
+    "txt2img": {"firstphase_width": (int, 0), "firstphase_height": (int, 0)},
+    "img2img": {"latent_mask": (str, None), "include_init_images": (bool, False)},
+}
 # Null in A1111's schema: "nothing said", which is not the same as the value that then holds.
 _UNSAID = frozenset({"sampler_name", "scheduler", "styles", "override_settings"})
-_JSON: Mapping[type, Any] = {tuple: list[str], dict: dict[str, Any], list: list[Any]}
+_JSON: Mapping[type, Any] = {tuple: list[str], dict: dict[str, Any], list: list[Any], Image.Image: str}
 
 
-def _txt2img_body() -> type[BaseModel]:
+def _body(name: str, tab: Tab, unsaid: frozenset[str] = _UNSAID) -> type[BaseModel]:
     """Null is allowed everywhere, as in A1111, and means the default."""
-    rows = {field.key: (field.kind, None if field.key in _UNSAID else field.api_default) for field in FIELDS}
-    fields = {key: (_JSON.get(kind, kind) | None, default) for key, (kind, default) in {**rows, **_BESIDE_FIELDS}.items()}
-    return create_model("StableDiffusionProcessingTxt2Img", __config__=ConfigDict(extra="allow"), **fields)  # type: ignore[call-overload]
+    rows = {field.key: (field.kind, None if field.key in unsaid else field.api_default) for field in FIELDS if field.tab in ("", tab)}
+    fields = {key: (_JSON.get(kind, kind) | None, default) for key, (kind, default) in {**rows, **_BESIDE_FIELDS, **_OF_TAB[tab]}.items()}
+    return create_model(name, __config__=ConfigDict(extra="allow"), **fields)  # type: ignore[call-overload]
 
 
-Txt2ImgBody = _txt2img_body()
+Txt2ImgBody = _body("StableDiffusionProcessingTxt2Img", "txt2img", _UNSAID | {"denoising_strength"})
 
 
 class TextToImageResponse(BaseModel):

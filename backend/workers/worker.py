@@ -18,7 +18,7 @@ class Worker(Protocol):
         ...
 
     def status(self) -> str:
-        """"starting", "ready", "busy" or "stopped"."""
+        """ "starting", "ready", "busy" or "stopped"."""
         ...
 
     def memory(self) -> dict[str, object]:

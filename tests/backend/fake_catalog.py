@@ -15,9 +15,7 @@ def entry(kind: Kind, name: str, hash: str = "", metadata: Mapping[str, str] = M
 class FakeCatalog(Catalog):
     """tensor_hashes: what short_hash gives for a Lora, by stem."""
 
-    def __init__(
-        self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({}), refused: Sequence[Refused] = ()
-    ) -> None:
+    def __init__(self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({}), refused: Sequence[Refused] = ()) -> None:
         self._all = tuple(entries)
         self._all_refused = tuple(refused)
         self._tensor_hashes = tensor_hashes

@@ -3,10 +3,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from backend.errors import WebUIError
 from backend.fields import BY_KEY, FIELDS, from_labels, from_request, not_yet, to_request
-from backend.request import GenerationRequest, Sampling, Seed, Size
+from backend.request import GenerationRequest, Hires, InitImage, Inpaint, Refiner, Sampling, Seed, Size
 from backend.settings import Settings
 
 
@@ -15,8 +16,10 @@ def test_nothing_asked_is_the_page_with_its_defaults():
 
 
 def test_the_api_has_its_own_defaults_where_a1111_has():
-    differing = {field.key: field.api_default for field in FIELDS if field.api_default != field.default}
-    assert differing == {"seed_resize_from_h": -1, "seed_resize_from_w": -1, "sampler_name": "Euler", "steps": 50}
+    differing = {field.key: field.api_default for field in FIELDS if field.api_default not in (field.default, None)}
+    sizes = {"seed_resize_from_h": -1, "seed_resize_from_w": -1}
+    inpaint = {"inpainting_fill": 0, "inpaint_full_res": True, "inpaint_full_res_padding": 0}
+    assert differing == {**sizes, "sampler_name": "Euler", "steps": 50, **inpaint}
 
 
 def test_labels_are_those_of_a1111s_page():
@@ -57,6 +60,8 @@ def test_a_float_keeps_the_form_it_was_given_in():
         ("tiling", "perhaps"),
         ("tiling", []),
         ("override_settings", [1]),
+        ("init_images", ["x"]),
+        ("mask", "x"),
         ("override_settings", {1: 2}),
     ],
 )
@@ -71,14 +76,34 @@ def test_an_unknown_key_is_refused():
         to_request({"stepz": 3})
 
 
-@pytest.mark.parametrize(("key", "value"), [("enable_hr", True), ("refiner_checkpoint", "x"), ("init_images", ["x"])])
+@pytest.mark.parametrize(("key", "value"), [("restore_faces", True), ("firstpass_image", "x")])
 def test_what_is_not_built_yet_is_refused_and_not_ignored(key: str, value: object):
     with pytest.raises(WebUIError, match=f"\\({key}\\) is not supported yet"):
         to_request({key: value})
 
 
 def test_asking_for_nothing_of_it_is_no_error():
-    assert to_request({"enable_hr": False, "refiner_checkpoint": None, "init_images": []}) == GenerationRequest()
+    assert to_request({"enable_hr": False, "refiner_checkpoint": "None", "init_images": [], "restore_faces": False}) == GenerationRequest()
+
+
+def test_a_part_is_there_where_its_switch_is_on():
+    picture = Image.new("RGB", (8, 8))
+    assert to_request({"enable_hr": True, "hr_scale": 1.5}).hires == Hires(scale=1.5)
+    assert to_request({"refiner_checkpoint": "b", "refiner_switch_at": 0.5}).refiner == Refiner(checkpoint="b", switch_at=0.5)
+    asked = to_request({"init_images": [picture], "mask": picture, "inpainting_fill": 2, "inpainting_mask_invert": 1, "denoising_strength": 0.4})
+    assert asked.init == InitImage(images=(picture,), inpaint=Inpaint(mask=picture, fill=2, invert=True))
+    assert asked.denoising_strength == 0.4
+
+
+def test_what_is_said_of_a_part_that_is_off_changes_nothing_and_is_checked_all_the_same():
+    assert to_request({"hr_scale": 1.5, "refiner_switch_at": 0.5, "mask": Image.new("L", (8, 8)), "inpainting_fill": 2}) == GenerationRequest()
+    with pytest.raises(WebUIError, match="hr_scale"):
+        to_request({"hr_scale": "large"})
+
+
+def test_an_infotext_with_a_hires_pass_switches_it_on():
+    assert from_labels({"Denoising strength": "0.5", "Hires upscale": "2.0"})["enable_hr"] is True
+    assert "enable_hr" not in from_labels({"Denoising strength": "0.5"})
 
 
 def test_a_request_is_frozen_with_the_mapping_in_it():
@@ -96,6 +121,8 @@ BY_KIND = {
     float: NUMBERS,
     tuple: st.lists(st.text()),
     dict: st.dictionaries(st.text(), st.integers()),
+    list: st.lists(st.just(Image.new("RGB", (8, 8)))),
+    Image.Image: st.just(Image.new("L", (8, 8))),
 }
 
 
@@ -134,4 +161,4 @@ def test_fields_may_be_left_out_of_pasting():
 
 
 def test_labels_of_what_cannot_be_drawn_yet_are_told():
-    assert not_yet(["Steps", "Hires upscaler", "Refiner"]) == ("Hires. fix", "The refiner")
+    assert not_yet(["Steps", "Face restoration"]) == ("Face restoration",)

@@ -134,8 +134,6 @@ def test_a_thumbnail_is_small_and_kept_for_ever_under_its_version(http: TestClie
     assert http.get("/internal/thumbnail/lora/styles/neon.safetensors", params={"v": "old"}).headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize(
-    "path", ["lora/styles/neon.safetensors", "lora/neon", "vae/styles/neon.safetensors", "nix/x", "lora/../../x.png", "lora/%2e%2e/x.png"]
-)
+@pytest.mark.parametrize("path", ["lora/styles/neon.safetensors", "lora/neon", "vae/styles/neon.safetensors", "nix/x", "lora/../../x.png", "lora/%2e%2e/x.png"])
 def test_what_has_no_picture_or_is_not_listed_has_no_thumbnail(http: TestClient, service: FakeService, path: str) -> None:
     assert http.get(f"/internal/thumbnail/{path}").status_code == 404

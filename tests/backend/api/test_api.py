@@ -158,7 +158,7 @@ def test_fields_that_are_not_a1111s_are_ignored_and_logged(client: TestClient, c
         ({"refiner_checkpoint": "second", "refiner_switch_at": 0.5}, 422, "refiner"),
         ({"firstpass_image": "iVBOR"}, 422, "not supported yet"),
         ({"restore_faces": True}, 422, "Face restoration"),
-        ({"infotext": "a\nSteps: 2, Sampler: Euler, Hires upscaler: Latent, Seed: 1"}, 422, "Hires. fix"),
+        ({"infotext": "a\nSteps: 2, Sampler: Euler, Denoising strength: 0.5, Hires upscaler: Latent"}, 422, "Hires. fix"),
         ({"prompt": "missing"}, 404, "ink.safetensors is gone."),
     ],
 )
