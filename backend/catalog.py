@@ -1,4 +1,4 @@
-"""What lies under models/: checkpoints, VAEs, Loras and embeddings, in A1111's order, found by title, name or hash."""
+"""What lies under models/: checkpoints, VAEs, Loras, embeddings and upscalers, in A1111's order, found by title, name or hash."""
 
 import os
 import re

@@ -69,10 +69,10 @@ class Flags:
     enable_insecure_extension_access: bool = _flag(False, "enable the extensions tab regardless of other options", NOT_YET)
     codeformer_models_path: str | None = _flag(None, "folder of CodeFormer models", NOT_YET)
     gfpgan_models_path: str | None = _flag(None, "folder of GFPGAN models", NOT_YET)
-    esrgan_models_path: str | None = _flag(None, "folder of ESRGAN models", NOT_YET)
-    bsrgan_models_path: str | None = _flag(None, "folder of BSRGAN models", NOT_YET)
-    realesrgan_models_path: str | None = _flag(None, "folder of RealESRGAN models", NOT_YET)
-    dat_models_path: str | None = _flag(None, "folder of DAT models", NOT_YET)
+    esrgan_models_path: str | None = _flag(None, "folder of ESRGAN models")
+    bsrgan_models_path: str | None = _flag(None, "folder of BSRGAN models")
+    realesrgan_models_path: str | None = _flag(None, "folder of RealESRGAN models")
+    dat_models_path: str | None = _flag(None, "folder of DAT models")
     clip_models_path: str | None = _flag(None, "folder of CLIP models", NOT_YET)
     xformers: bool = _flag(False, "torch's own attention is used", MOOT)
     force_enable_xformers: bool = _flag(False, "torch's own attention is used", MOOT)
@@ -147,8 +147,8 @@ class Flags:
     ldsr_models_path: str | None = _flag(None, "folder of LDSR models", NOT_YET)
     lora_dir: str | None = _flag(None, "folder of the Loras")
     lyco_dir_backcompat: str | None = _flag(None, "another folder of Loras, as the LyCORIS extension had it", names=("--lyco-dir-backcompat", "--lyco-dir"))
-    scunet_models_path: str | None = _flag(None, "folder of ScuNET models", NOT_YET)
-    swinir_models_path: str | None = _flag(None, "folder of SwinIR models", NOT_YET)
+    scunet_models_path: str | None = _flag(None, "folder of ScuNET models")
+    swinir_models_path: str | None = _flag(None, "folder of SwinIR models")
 
 
 def parse_flags(argv: Sequence[str]) -> Flags:

@@ -26,6 +26,23 @@ class NetworkRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How a model sees a big picture: in squares of `size` pixels that overlap. size 0 = whole."""
+
+    size: int = 192
+    overlap: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscalerRef:
+    """What makes a picture larger, resolved. file None: "None", "Lanczos" or "Nearest", which need no model."""
+
+    name: str
+    file: FileRef | None = None
+    tilings: Mapping[str, Tiling] = field(default_factory=dict)  # by the model's architecture; "" for all others
+
+
+@dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
     """All that sampling needs. Defaults are A1111's."""
 

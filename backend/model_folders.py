@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 from backend.paths import Paths
 from backend.sidecar import BESIDE
 
-Kind = Literal["checkpoint", "vae", "lora", "embedding"]
+Kind = Literal["checkpoint", "vae", "lora", "embedding", "upscaler"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Beside = tuple[str, int, int]  # the name of a sidecar or preview, its size, its mtime_ns
@@ -51,6 +51,7 @@ _SOURCES: Mapping[Kind, tuple[_Source, ...]] = {
     ),
     "lora": (_Source(folders=lambda paths: paths.loras, suffixes=(".safetensors", ".ckpt", ".pt", ".bin")),),
     "embedding": (_Source(folders=lambda paths: (paths.embeddings,), suffixes=(".safetensors", ".bin", ".pt", *_PICTURES), but_not=_PREVIEWS),),
+    "upscaler": (_Source(folders=lambda paths: paths.upscalers, suffixes=(".pth", ".pt", ".safetensors", ".ckpt")),),
 }
 _DIGITS = re.compile(r"[0-9]+")
 _OUTSIDE = -1  # source of a file that the command line names
@@ -117,12 +118,12 @@ class ModelFolders:
 
 
 def sort_key(kind: Kind, found: Found) -> str:
-    """A1111's order: folder by folder in natural order; VAEs and embeddings by their names alone, wherever they lie."""
+    """A1111's order: folder by folder in natural order; VAEs, embeddings and upscalers by their names alone, wherever they lie."""
     folder, _, name = found.path.rpartition(os.sep)
     walked = f"{found.source + 1:03}{_folder_order(folder)}\0\0{natural_order(name)}"
     if kind == "vae":
         return f"{found.source != _OUTSIDE:d}{natural_order(name)}\0\0{walked}"
-    if kind == "embedding":
+    if kind in ("embedding", "upscaler"):
         return f"{os.path.splitext(name)[0].lower()}\0\0{walked}"
     return walked
 

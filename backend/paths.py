@@ -7,6 +7,17 @@ from pathlib import Path
 from backend.flags import Flags
 from backend.images.filenames import Names
 
+# Below models/, with the flag that names one more. Any file may lie in any of them: what it is, is read off its tensors.
+UPSCALER_FOLDERS = (
+    ("ESRGAN", "esrgan_models_path"),
+    ("RealESRGAN", "realesrgan_models_path"),
+    ("BSRGAN", "bsrgan_models_path"),
+    ("SwinIR", "swinir_models_path"),
+    ("ScuNET", "scunet_models_path"),
+    ("DAT", "dat_models_path"),
+    ("HAT", ""),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
@@ -19,6 +30,7 @@ class Paths:
     vae: tuple[Path, ...]
     loras: tuple[Path, ...]
     embeddings: Path
+    upscalers: tuple[Path, ...]
     outputs: Path
     config_file: Path
     styles_files: tuple[Path, ...]
@@ -42,6 +54,7 @@ class Paths:
             vae=_folders(models / "VAE", flags.vae_dir),
             loras=(_given(flags.lora_dir) or models / "Lora", *((lycoris,) if lycoris.is_dir() else ())),
             embeddings=_given(flags.embeddings_dir) or data / "embeddings",
+            upscalers=tuple(folder for name, flag in UPSCALER_FOLDERS for folder in _folders(models / name, getattr(flags, flag) if flag else None)),
             outputs=data / "outputs",
             config_file=_given(flags.ui_settings_file) or data / "config.json",
             styles_files=_styles(flags.styles_file) or (data / "styles.csv",),
@@ -54,7 +67,8 @@ class Paths:
 
     def ensure(self) -> None:
         """Make the folders that are not there yet; those named by flags too."""
-        for folder in (self.data, self.models, *self.checkpoints, *self.vae, *self.loras, self.embeddings, self.outputs, self.cache, self.extensions):
+        models = (*self.checkpoints, *self.vae, *self.loras, self.embeddings, *self.upscalers)
+        for folder in (self.data, self.models, *models, self.outputs, self.cache, self.extensions):
             folder.mkdir(parents=True, exist_ok=True)
 
 

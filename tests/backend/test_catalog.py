@@ -17,7 +17,7 @@ from backend.job import FileRef
 from backend.paths import Paths
 from tests.backend.opens import opened_files
 
-FOLDERS = {"checkpoint": "models/Stable-diffusion", "vae": "models/VAE", "lora": "models/Lora", "embedding": "embeddings"}
+FOLDERS = {"checkpoint": "models/Stable-diffusion", "vae": "models/VAE", "lora": "models/Lora", "embedding": "embeddings", "upscaler": "models/ESRGAN"}
 
 
 class Folder:
@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 def test_an_empty_folder_lists_nothing(folder: Folder):
-    assert [folder.catalog.entries(kind) for kind in KINDS] == [()] * 4
+    assert [folder.catalog.entries(kind) for kind in KINDS] == [()] * 5
 
 
 def test_files_are_listed_folder_by_folder_in_natural_order(folder: Folder):

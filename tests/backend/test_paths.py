@@ -54,3 +54,9 @@ def test_ensure_makes_every_folder(tmp_path: Path):
     found = paths(tmp_path / "new")
     found.ensure()
     assert all(folder.is_dir() for folder in (*found.checkpoints, *found.loras, *found.vae, found.embeddings, found.outputs, found.cache, found.extensions))
+
+
+def test_a_given_folder_of_upscalers_counts_beside_the_usual_ones(tmp_path: Path):
+    usual = [tmp_path / "models" / name for name in ("ESRGAN", "RealESRGAN", "BSRGAN", "SwinIR", "ScuNET", "DAT", "HAT")]
+    assert list(paths(tmp_path).upscalers) == usual
+    assert list(paths(tmp_path, "--realesrgan-models-path", str(tmp_path / "r")).upscalers) == [*usual[:2], tmp_path / "r", *usual[2:]]

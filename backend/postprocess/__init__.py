@@ -1,0 +1,1 @@
+"""Pixels → pixels: upscalers, and the steps of the Extras tab."""
