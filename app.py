@@ -24,8 +24,10 @@ from backend.workers.process import ProcessWorker
 from backend.workers.worker import Worker
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.types import ASGIApp
 
+    from backend.api.server import Stop
     from backend.service import GenerationService
 
 log = logging.getLogger(__name__)
@@ -48,9 +50,12 @@ def main(argv: Sequence[str]) -> int:
             paths.ensure()
             worker = ProcessWorker(flags, paths, log_level=logging.getLevelName(logging.getLogger().level))
             try:
-                serve(flags, paths, worker, listener)
+                again = serve(flags, paths, worker, listener)
             finally:
                 worker.close()
+        if again:
+            log.info("Starting again")
+            os.execv(sys.executable, [sys.executable, str(ROOT / "app.py"), *argv])
     except WebUIError as error:
         log.error("%s", error)
         return 1
@@ -76,18 +81,19 @@ def address(flags: Flags) -> tuple[str, int]:
     return host, flags.port or (7861 if flags.nowebui else 7860)
 
 
-def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.socket) -> None:
-    """Returns after Ctrl+C, when every task and the engine have ended."""
+def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.socket) -> bool:
+    """Returns after Ctrl+C or a stop over the API, when every task and the engine have ended. True: the program is to start again."""
     import uvicorn
 
     from backend.background_hashes import hash_in_background
     from backend.watch import watch
 
     service = open_service(flags, paths, worker)
+    ending = Ending(service)
     stop_watching = watch(service.catalog)
     stop_hashing = hash_in_background(service.catalog)
     config = uvicorn.Config(
-        build(service, flags),
+        build(service, flags, ending.stop),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -103,15 +109,36 @@ def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.so
             announce(flags)
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            Thread(target=service.close).start()  # whoever waits for a picture gets an answer, and the connection ends by itself
+            ending.close_service()
             super().handle_exit(sig, frame)
 
+    ending.server = Server(config)
     try:
-        Server(config).run(sockets=[listener])
+        ending.server.run(sockets=[listener])
     finally:
         stop_hashing()
         stop_watching()
         service.close()
+    return ending.restart
+
+
+class Ending:
+    """How the program is asked to end from inside."""
+
+    def __init__(self, service: "GenerationService") -> None:
+        self.server: uvicorn.Server | None = None
+        self.restart = False
+        self._service = service
+
+    def stop(self, restart: bool) -> None:
+        self.restart = restart
+        self.close_service()
+        if self.server is not None:
+            self.server.should_exit = True
+
+    def close_service(self) -> None:
+        """Whoever waits for a picture gets an answer, and the connection ends by itself."""
+        Thread(target=self._service.close).start()
 
 
 def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationService":
@@ -126,17 +153,18 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleTable.read(paths.styles_files))
 
 
-def build(service: "GenerationService", flags: Flags) -> "ASGIApp":
-    """API, the page's own routes, the page, and the guard around all of them."""
+def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda restart: None) -> "ASGIApp":
+    """API, the page's own routes, the page, and the guard around all of them. stop: for --api-server-stop."""
     from fastapi import Depends, FastAPI
     from starlette.middleware.cors import CORSMiddleware
 
     from backend.api import errors
     from backend.api.access import page_accounts, page_login
-    from backend.api.router import build_ping, build_router
+    from backend.api.docs import add_docs
+    from backend.api.router import api_login, build_internal_router, build_ping, build_router
     from backend.guard import Guard
 
-    app = FastAPI(title="Stable Diffusion", docs_url=None, redoc_url=None)  # both would be loaded from a CDN; /openapi.json is ours
+    app = FastAPI(title="Stable Diffusion", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
     origins, origin_regex = flags.cors_allow_origins, flags.cors_allow_origins_regex
     if origins or origin_regex:
@@ -145,7 +173,9 @@ def build(service: "GenerationService", flags: Flags) -> "ASGIApp":
         )
     app.include_router(build_ping())
     if api_is_served(flags):
-        app.include_router(build_router(service, flags))
+        app.include_router(build_router(service, flags, stop))
+        app.include_router(build_internal_router(service, flags))
+        add_docs(app, api_login(flags))
     if not flags.nowebui:
         from ui import quick_import
 

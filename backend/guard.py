@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOGIN_TRIES, LOGIN_SECONDS = 10, 60  # wrong passwords per client address before it has to wait
+MOST_BYTES = 64 * 1024 * 1024  # of a request: many large pictures in base64
+STREAMED = "/internal/upload/"  # takes its body piece by piece and has limits of its own
 
 PAGE_HEADERS: Mapping[str, str] = {
     # Gradio's components are built with Function and inline scripts; nothing may be loaded from, or sent to, another host.
@@ -52,6 +54,8 @@ class Guard:
         if refusal:
             status, sentence = refusal
             return await JSONResponse({"detail": sentence}, status)(scope, receive, send)
+        if STREAMED not in scope["path"]:
+            receive = _at_most(MOST_BYTES, receive)
         return await self._app(scope, receive, self._sender(scope, headers, send))
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
@@ -64,8 +68,11 @@ class Guard:
                 return 403, f"A page from {origin!r} may not do this. Start with --cors-allow-origins={origin} to allow it."
             if not origin and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
                 return 403, "A page from another site may not do this."
-        if _is_login(scope) and self._waits(scope):
+        if _is_login(scope, headers) and self._waits(scope):
             return 429, "Too many wrong passwords. Wait a minute."
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > MOST_BYTES and STREAMED not in scope["path"]:
+            return 413, f"This request is larger than {MOST_BYTES // 2**20} MB. Send fewer or smaller pictures at once."
         return None
 
     def _knows_host(self, host: str) -> bool:
@@ -79,7 +86,7 @@ class Guard:
         return self._origin_regex is not None and self._origin_regex.fullmatch(origin) is not None
 
     def _sender(self, scope: Scope, request: Headers, send: Send) -> Send:
-        login = _is_login(scope)
+        login = _is_login(scope, request)
         cross_origin = self._knows_origin(request["origin"], request.get("host", "")) if "origin" in request else False
 
         async def send_guarded(message: Message) -> None:
@@ -89,7 +96,7 @@ class Guard:
                     del answer[name]
                 for name, value in PAGE_HEADERS.items():
                     answer.setdefault(name, value)
-                if login and message["status"] >= 400:
+                if login and message["status"] in (400, 401):
                     self._failed_logins.setdefault(_client(scope), deque(maxlen=LOGIN_TRIES)).append(time.monotonic())
             await send(message)
 
@@ -114,8 +121,24 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _is_login(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
+def _is_login(scope: Scope, headers: Headers) -> bool:
+    """Whether a password is tried: on the page's login, or with each request of HTTP Basic."""
+    if scope["type"] != "http":
+        return False
+    return "authorization" in headers or (scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"))
+
+
+def _at_most(limit: int, receive: Receive) -> Receive:
+    """A body that comes without its length is cut off where it gets too long: to the application the client is gone."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        return message if taken <= limit else {"type": "http.disconnect"}
+
+    return counted
 
 
 def _client(scope: Scope) -> str:

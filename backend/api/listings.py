@@ -6,7 +6,17 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from backend.api.schemas import EmbeddingsResponse, PromptStyleItem, SamplerItem, SchedulerItem, SDModelItem, SDVaeItem
+from backend.api.schemas import (
+    EmbeddingsResponse,
+    ExtensionItem,
+    PromptStyleItem,
+    SamplerItem,
+    SchedulerItem,
+    ScriptInfo,
+    ScriptsList,
+    SDModelItem,
+    SDVaeItem,
+)
 from backend.catalog import Entry, Kind
 from backend.sampling.names import SAMPLERS, SCHEDULERS
 from backend.service import GenerationService
@@ -32,6 +42,18 @@ def _add_names(router: APIRouter, service: GenerationService) -> None:
             {"name": s.name, "label": s.label, "aliases": s.aliases or None, "default_rho": s.default_rho, "need_inner_model": s.need_inner_model}
             for s in SCHEDULERS
         ]
+
+    @router.get("/scripts", response_model=ScriptsList)
+    async def get_scripts_list() -> object:
+        return ScriptsList(txt2img=[], img2img=[])
+
+    @router.get("/script-info", response_model=list[ScriptInfo])
+    async def get_script_info() -> object:
+        return []
+
+    @router.get("/extensions", response_model=list[ExtensionItem])
+    async def get_extensions_list() -> object:
+        return []
 
     @router.get("/prompt-styles", response_model=list[PromptStyleItem])
     async def get_prompt_styles() -> object:

@@ -1,6 +1,7 @@
 """The settings, the command line and the engine's memory."""
 
 import asyncio
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,9 @@ from backend.catalog import Entry
 from backend.errors import NotFound
 from backend.flags import Flags
 from backend.service import GenerationService
+from backend.settings import all_keys
+
+log = logging.getLogger(__name__)
 
 SECRETS = ("gradio_auth", "api_auth", "ngrok", "ngrok_options")  # shown as null or as "***"
 CHECKPOINT = "sd_model_checkpoint"
@@ -29,11 +33,16 @@ def add_options(router: APIRouter, service: GenerationService, flags: Flags) -> 
 
     @router.get("/cmd-flags")
     async def get_cmd_flags() -> dict[str, Any]:
-        return {name: "***" if name in SECRETS and value else value for name, value in asdict(flags).items()}
+        return shown_flags(flags)
 
     @router.get("/memory", response_model=MemoryResponse)
     async def get_memory() -> object:
         return await asyncio.to_thread(service.memory)
+
+
+def shown_flags(flags: Flags) -> dict[str, Any]:
+    """The command line without its passwords."""
+    return {name: "***" if name in SECRETS and value else value for name, value in asdict(flags).items()}
 
 
 def _chosen(service: GenerationService) -> Entry | None:
@@ -43,7 +52,11 @@ def _chosen(service: GenerationService) -> Entry | None:
 
 
 def _set(service: GenerationService, values: dict[str, Any]) -> None:
-    """A checkpoint may be named by title, name or hash; one that is not there is refused."""
+    """A checkpoint may be named by title, name or hash; one that is not there is refused. A key that is no setting is passed over, as in A1111."""
+    known_keys = frozenset(all_keys())
+    if unknown := [key for key in values if key not in known_keys]:
+        log.warning("POST options: no such setting, nothing was changed for %s", ", ".join(unknown))
+    values = {key: value for key, value in values.items() if key in known_keys}
     name = values.get(CHECKPOINT)
     if name:
         entry = service.catalog.find("checkpoint", str(name))

@@ -32,6 +32,11 @@ def add_progress(router: APIRouter, service: GenerationService) -> None:
         service.skip()
 
 
+def live_image(task: Task) -> tuple[str, bytes] | None:
+    """Media type and bytes of the live preview, in the format that the settings name."""
+    return None if task.preview is None else (f"image/{task.settings['live_previews_image_format']}", task.preview)
+
+
 def state(task: Task) -> dict[str, object]:
     """A1111's shared.state of a running task."""
     return {

@@ -96,6 +96,42 @@ class PromptStyleItem(BaseModel):
     negative_prompt: str | None
 
 
+class HypernetworkItem(BaseModel):
+    name: str
+    path: str | None = None
+
+
+class ScriptsList(BaseModel):
+    txt2img: list[str]
+    img2img: list[str]
+
+
+class ScriptArg(BaseModel):
+    label: str | None = None
+    value: Any = None
+    minimum: Any = None
+    maximum: Any = None
+    step: Any = None
+    choices: list[str] | None = None
+
+
+class ScriptInfo(BaseModel):
+    name: str | None = None
+    is_alwayson: bool | None = None
+    is_img2img: bool | None = None
+    args: list[ScriptArg]
+
+
+class ExtensionItem(BaseModel):
+    name: str
+    remote: str
+    branch: str
+    commit_hash: str
+    version: str
+    commit_date: int
+    enabled: bool
+
+
 class EmbeddingItem(BaseModel):
     step: int | None = None
     sd_checkpoint: str | None = None

@@ -1,10 +1,11 @@
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from backend import guard
 from backend.guard import LOGIN_TRIES, Guard
 
 HERE = "http://127.0.0.1:7860"
@@ -17,7 +18,19 @@ def client(base: str = HERE, **options) -> TestClient:
     async def login(request: Request) -> Response:
         return JSONResponse({}, 400)
 
-    routes = [Route("/", answer, methods=["GET", "POST"]), Route("/login", login, methods=["POST"])]
+    async def swallow(request: Request) -> Response:
+        return JSONResponse({"bytes": len(await request.body())})
+
+    async def locked(request: Request) -> Response:
+        return JSONResponse({}, 401)
+
+    routes = [
+        Route("/locked", locked),
+        Route("/swallow", swallow, methods=["POST"]),
+        Route("/internal/upload/{name}", swallow, methods=["POST"]),
+        Route("/", answer, methods=["GET", "POST"]),
+        Route("/login", login, methods=["POST"]),
+    ]
     return TestClient(Guard(Starlette(routes=routes), **options), base_url=base)
 
 
@@ -73,3 +86,20 @@ def test_every_answer_tells_the_browser_what_to_refuse():
 def test_wrong_passwords_have_to_wait_after_some_tries():
     page = client()
     assert [page.post("/login").status_code for _ in range(LOGIN_TRIES + 1)] == [400] * LOGIN_TRIES + [429]
+
+
+def test_wrong_passwords_of_programs_have_to_wait_too():
+    api = client()
+    assert [api.get("/locked", auth=("a", str(turn))).status_code for turn in range(LOGIN_TRIES + 1)] == [401] * LOGIN_TRIES + [429]
+    assert api.get("/").status_code == 200
+
+
+def test_a_request_that_is_too_large_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr(guard, "MOST_BYTES", 2**20)
+    page, large = client(), b"x" * (2**20 + 1)
+    answer = page.post("/swallow", content=large)
+    assert answer.status_code == 413 and "larger than 1 MB" in answer.json()["detail"]
+    assert page.post("/swallow", content=large[1:]).json() == {"bytes": 2**20}
+    with pytest.raises(ClientDisconnect):
+        page.post("/swallow", content=iter([large]))  # without its length
+    assert page.post("/internal/upload/x", content=large).json() == {"bytes": 2**20 + 1}
