@@ -2,6 +2,8 @@
 
 from typing import Any
 
+ERROR = "Error: "  # how a comment begins that tells of something asked for and not done; the page shows it as such
+
 
 class WebUIError(Exception):
     """Something the person can mend; the message is shown as it is: what was wrong, then what to do."""

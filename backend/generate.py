@@ -19,13 +19,13 @@ from backend.conditioning.textual_inversion import Bundled, EmbeddingStore
 from backend.errors import Interrupted
 from backend.flags import Flags
 from backend.hashes import HashCache
-from backend.job import GeneratedImage, GenerateJob, NetworkRef
+from backend.job import GeneratedImage, GenerateJob, NetworkRef, SamplingOptions
 from backend.networks.patch import Patcher
 from backend.paths import Paths
 from backend.progress import CancelToken, Event, Preview, Status, Step
 from backend.sampling.noise import ImageNoise
 from backend.sampling.preview import approximate
-from backend.sampling.samplers import calls_total, sample
+from backend.sampling.samplers import calls_a_step, calls_total, sample
 
 OnEvent = Callable[[Event], None]
 
@@ -55,11 +55,14 @@ class Engine:
             patcher = self._patcher(model)
             reports = patcher.become(networks)
             encoded = self._encode(model, job, patcher)
-            latent, complete = _draw(model, job, encoded, on_event, cancel)
+            latent, complete = _draw(model, job, encoded, on_event, cancel, _network_changes(patcher, networks, job.sampling))
             images = [to_image(_decode(model, one)) for one in latent]
         comments = (*encoded.comments, *(report.describe() for report in reports))
         extra = {**encoded.extra, **_padding(encoded, job)}
-        return tuple(GeneratedImage(image=image, index=index, extra=extra, comments=comments, complete=complete) for index, image in enumerate(images))
+        unused = tuple(report.label for report in reports if report.in_vain)
+        return tuple(
+            GeneratedImage(image=image, index=index, extra=extra, comments=comments, unused=unused, complete=complete) for index, image in enumerate(images)
+        )
 
     def memory(self) -> dict[str, object]:
         """As A1111's /sdapi/v1/memory, in bytes."""
@@ -89,7 +92,18 @@ class Engine:
         self._embeddings.load(self._catalog.entries("embedding"), bundled)
 
 
-def _draw(model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, cancel: CancelToken) -> tuple[Tensor, bool]:
+def _network_changes(patcher: Patcher, networks: Sequence[tuple[NetworkRef, Path]], options: SamplingOptions) -> Callable[[int], None] | None:
+    """What sampling calls before each call of the U-Net, if a network starts or stops on the way."""
+
+    def before_call(call: int) -> None:
+        patcher.become(networks, call // calls_a_step(options))
+
+    return before_call if any(network.timed for network, _ in networks) else None
+
+
+def _draw(
+    model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, cancel: CancelToken, before_call: Callable[[int], None] | None
+) -> tuple[Tensor, bool]:
     """The finished latent (B, 4, h, w) and True; after a cancel the latest denoised one and False."""
 
     def on_step(step: int, steps: int, denoised: Tensor) -> None:
@@ -118,6 +132,7 @@ def _draw(model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, c
             on_step=on_step,
             cancel=lambda: cancel.cancelled,
             inpaint_cond=_grey(model, job) if model.architecture.inpaint else None,
+            before_call=before_call,
         )
     except Interrupted as stop:
         if stop.denoised is None:

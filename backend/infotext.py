@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from backend.plan import AUTOMATIC, Plan
@@ -12,6 +12,7 @@ from backend.setting_table import SETTINGS
 
 VERSION = "webui-0.1.0"
 
+LORA_HASHES = "Lora hashes"
 NEGATIVE = "Negative prompt:"
 FEWEST = 3  # parameters in a last line that is one of parameters, as in A1111
 PAIRS = ("Size", "Seed resize from", "Hires resize", "First pass size")  # "64x96" is read as two numbers
@@ -20,16 +21,25 @@ _PARAMETER = re.compile(r'\s*(\w[\w \-/]{0,60}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,
 _PAIR = re.compile(r"(\d+)x(\d+)")
 
 
-def write(plan: Plan, index: int, extra: Mapping[str, str]) -> str:
-    """Of the picture with this index. extra: what only the run knows ("TI hashes"); it comes after what is known here."""
+def write(plan: Plan, index: int, extra: Mapping[str, str], unused: Collection[str] = ()) -> str:
+    """Of the picture with this index. extra: what only the run knows ("TI hashes"); it comes after what is known here.
+
+    unused: names of networks that had no effect, of which nothing is said.
+    """
     image = plan.images[index]
     negative = f"\n{NEGATIVE} {image.negative_prompt}" if image.negative_prompt else ""
     texts = (image.prompt + negative).strip()
-    parameters = {**_asked(plan, index), **_early(plan), **_from_run(plan, extra), **_late(plan), **_unforeseen(extra), **_end(plan)}
+    parameters = {**_asked(plan, index), **_early(plan, index, unused), **_from_run(plan, extra), **_late(plan), **_unforeseen(extra), **_end(plan)}
     if tuple(map(str.strip, _split(texts))) != (image.prompt.strip(), image.negative_prompt.strip()):  # the prompt has such a line itself
         parameters = {"Prompt": image.prompt, NEGATIVE[:-1]: image.negative_prompt} | parameters
     line = ", ".join(f"{label}: {_quote(str(value))}" for label, value in parameters.items() if value is not None)
     return f"{image.prompt}{negative}\n{line}".strip()
+
+
+def lora_hashes(plan: Plan, index: int, unused: Collection[str] = ()) -> dict[str, str]:
+    """ "Lora hashes" of one picture, as A1111 writes them; empty where there are none."""
+    pairs = {name.replace(":", "").replace(",", ""): short for name, short in plan.images[index].hashes if name not in unused}
+    return {LORA_HASHES: ", ".join(f"{name}: {short}" for name, short in pairs.items())} if pairs else {}
 
 
 def read(text: str) -> dict[str, str]:
@@ -103,8 +113,8 @@ def _asked(plan: Plan, index: int) -> dict[str, Any]:
     }
 
 
-def _early(plan: Plan) -> dict[str, Any]:
-    return {**plan.extra, "Old prompt editing timelines": _old_timelines_matter(plan) or None}
+def _early(plan: Plan, index: int, unused: Collection[str]) -> dict[str, Any]:
+    return {**plan.extra, **lora_hashes(plan, index, unused), "Old prompt editing timelines": _old_timelines_matter(plan) or None}
 
 
 def _from_run(plan: Plan, extra: Mapping[str, str]) -> dict[str, Any]:

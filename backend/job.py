@@ -23,6 +23,22 @@ class NetworkRef:
     te_weight: float = 1.0
     unet_weight: float = 1.0
     dyn: int | None = None  # DyLoRA: use the first dyn ranks only
+    blocks: tuple[float | None, ...] = ()  # weights by which these are multiplied, in the order of networks.blocks.BLOCKS; () = 1 everywhere
+    start: int = 0  # steps that are done before it changes the U-Net; text encoders are changed throughout
+    stop: int | None = None  # steps that are done when it no longer does
+
+    @property
+    def weighs(self) -> bool:
+        """False: the same as if it were not there."""
+        return bool(self.te_weight or self.unet_weight) and (not self.blocks or any(self.blocks))
+
+    @property
+    def timed(self) -> bool:
+        return self.start > 0 or self.stop is not None
+
+    def acts(self, step: int) -> bool:
+        """Whether it changes the U-Net in this step, counted from 0."""
+        return step >= self.start and (self.stop is None or step < self.stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,4 +167,5 @@ class GeneratedImage:
     index: int  # place in the batch
     extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields, e.g. {"TI hashes": "ti-pt: 42e62a5b3945"}
     comments: tuple[str, ...] = ()  # shown to the person: "LoRA ink: 264 of 264 layers"
+    unused: tuple[str, ...] = ()  # labels of the networks that had no effect
     complete: bool = True  # False: interrupted or skipped on the way

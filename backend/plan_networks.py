@@ -2,26 +2,36 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from backend.catalog import Catalog, Entry
-from backend.errors import WebUIError
+from backend.errors import ERROR, WebUIError
 from backend.job import FileRef, NetworkRef
+from backend.networks.blocks import Weights, read_blocks
 from backend.prompts.extra_networks import Tag, parse
 from backend.settings import Settings
 
 KINDS = ("lora", "lyco")  # lyco: as the LyCORIS extension had it
 ARGUMENTS = ("", "te", "unet", "dyn")  # by position: <lora:name:te:unet:dyn>
+NAMED = frozenset({"te", "unet", "dyn", "lbw", "start", "stop", "step", "hr"})
+
+
+class Passes(NamedTuple):
+    """Steps of the first pass and of the hires pass, which start= and stop= count through: 0…1 is the first, 1…2 the second."""
+
+    first: int
+    hires: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """text: the prompt without its tags. hashes: "name: hash, name: hash", as A1111 writes them."""
+    """text: the prompt without its tags. hashes: (name as written, hash) of each that is used."""
 
     text: str
     networks: tuple[NetworkRef, ...] = ()
-    hashes: str = ""
+    hashes: tuple[tuple[str, str], ...] = ()
     comments: tuple[str, ...] = ()
 
 
@@ -34,8 +44,11 @@ def with_default_network(prompt: str, settings: Settings, catalog: Catalog) -> s
     return f"{prompt}<lora:{name}:{settings['extra_networks_default_multiplier']}>"
 
 
-def find_networks(prompt: str, catalog: Catalog, *, apply: bool = True) -> Networks:
-    """Tags are cut out in any case. One that cannot be used becomes a comment."""
+def find_networks(prompt: str, catalog: Catalog, passes: Passes, *, hires: bool = False, presets: str = "", apply: bool = True) -> Networks:
+    """Tags are cut out in any case. One that cannot be used becomes a comment.
+
+    hires: as the networks are in the hires pass. presets: the person's own, of block weights.
+    """
     text, tags = parse(prompt)
     networks: list[NetworkRef] = []
     hashes: dict[str, str] = {}
@@ -43,19 +56,16 @@ def find_networks(prompt: str, catalog: Catalog, *, apply: bool = True) -> Netwo
     for tag in tags if apply else ():
         try:
             entry, network = _resolve(tag, catalog)
+            blocks, about_blocks = _blocks(tag, presets)
+            network = _in_pass(replace(network, blocks=blocks), tag, passes, hires=hires)
         except WebUIError as error:
-            comments.append(str(error))
+            comments.append(f"{ERROR}{error}")
             continue
         networks.append(network)
-        comments += _ambiguous(network.label, catalog)
+        comments += (*_ambiguous(network.label, catalog), *about_blocks, *_unknown_arguments(tag), *_idle(tag, passes))
         if short := catalog.short_hash(entry):
-            hashes[network.label.replace(":", "").replace(",", "")] = short
-    return Networks(
-        text=text,
-        networks=tuple(networks),
-        hashes=", ".join(f"{name}: {short}" for name, short in hashes.items()),
-        comments=tuple(dict.fromkeys(comments)),
-    )
+            hashes[network.label] = short
+    return Networks(text=text, networks=tuple(networks), hashes=tuple(hashes.items()), comments=tuple(dict.fromkeys(comments)))
 
 
 def hints(negative_prompt: str) -> list[str]:
@@ -83,6 +93,55 @@ def _resolve(tag: Tag, catalog: Catalog) -> tuple[Entry, NetworkRef]:
     return entry, network
 
 
+def _blocks(tag: Tag, presets: str) -> tuple[Weights, list[str]]:
+    """() and a comment for what is none: the network is used without."""
+    text = tag.named.get("lbw")
+    if text is None:
+        return (), []
+    try:
+        return read_blocks(text, presets), []
+    except WebUIError as error:
+        return (), [f"{ERROR}{tag} is used without block weights: {error}"]
+
+
+def _in_pass(network: NetworkRef, tag: Tag, passes: Passes, *, hires: bool) -> NetworkRef:
+    """hr= is the weight in all of the hires pass, whatever start= and stop= say."""
+    weight = _number(tag, "hr", math.inf)
+    if hires and math.isfinite(weight):
+        return replace(network, te_weight=weight, unet_weight=weight)
+    start, stop = _times(tag, passes)
+    before, steps = (passes.first, passes.hires) if hires else (0, passes.first)
+    start, stop = max(start - before, 0), max(stop - before, 0)
+    return replace(network, start=min(start, steps), stop=stop if stop < steps else None)
+
+
+def _idle(tag: Tag, passes: Passes) -> list[str]:
+    start, stop = _times(tag, passes)
+    return [f"{tag} changes no step: of {sum(passes)} it starts after {start} and stops after {stop}."] if start >= stop else []
+
+
+def _times(tag: Tag, passes: Passes) -> tuple[int, int]:
+    """How many steps of both passes are done when it starts, and when it stops."""
+    start, _, stop = tag.named.get("step", "").partition("-")
+    return _time(tag, tag.named.get("start") or start, passes, 0), _time(tag, tag.named.get("stop") or stop, passes, sum(passes))
+
+
+def _time(tag: Tag, text: str, passes: Passes, default: int) -> int:
+    """As in prompt editing: a number with a point is a fraction, one without is a step."""
+    if not text:
+        return default
+    value = _read(tag, text)
+    if value < 0:
+        raise WebUIError(f"{tag} does nothing: {text!r} is no step.")
+    if 0 < value < 1 or ("." in text and value <= 2):
+        value = value * passes.first if value <= 1 else passes.first + (value - 1) * passes.hires
+    return min(int(value), sum(passes))
+
+
+def _unknown_arguments(tag: Tag) -> list[str]:
+    return [f"{tag}: {name}= means nothing here. Known: {', '.join(sorted(NAMED))}." for name in tag.named if name not in NAMED]
+
+
 def _ambiguous(name: str, catalog: Catalog) -> list[str]:
     same = catalog.ambiguous("lora", name)
     if not same:
@@ -97,10 +156,14 @@ def _name(tag: Tag) -> str:
 
 def _number(tag: Tag, name: str, default: float) -> float:
     """By name, else by position."""
-    position = ARGUMENTS.index(name)
+    position = ARGUMENTS.index(name) if name in ARGUMENTS else len(tag.positional)
     text = tag.named.get(name) or (tag.positional[position] if len(tag.positional) > position else None)
+    return default if text is None else _read(tag, text)
+
+
+def _read(tag: Tag, text: str) -> float:
     try:
-        number = default if text is None else float(text)
+        number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

@@ -96,11 +96,14 @@ class InitImage:
 class GenerationRequest:
     """One press of Generate: batch_size × n_iter pictures. A part that is None is switched off.
 
+    prompts and negative_prompts: one for each picture, instead of the one for all; empty = the one for all. Styles are merged into each.
     Checkpoint, VAE, clip skip and every other setting for this request alone go into override_settings, by A1111's keys.
     """
 
     prompt: str = ""
     negative_prompt: str = ""
+    prompts: tuple[str, ...] = ()
+    negative_prompts: tuple[str, ...] = ()
     styles: tuple[str, ...] = ()
     seed: Seed = field(default_factory=Seed)
     size: Size = field(default_factory=Size)

@@ -13,7 +13,7 @@ from threading import Condition, Thread
 from backend.catalog import Catalog
 from backend.errors import EngineFailed, WebUIError
 from backend.images.metadata import Encoding, encode
-from backend.infotext import write
+from backend.infotext import lora_hashes, write
 from backend.job import GeneratedImage
 from backend.paths import Paths
 from backend.plan import Plan, plan
@@ -175,10 +175,11 @@ class GenerationService:
 
     def _keep(self, task: Task, decided: Plan, index: int, image: GeneratedImage) -> None:
         """Saves one picture as soon as it is there. What cannot be saved stays in the task, with a comment."""
-        infotext, settings = write(decided, index, image.extra), decided.settings
+        infotext, settings = write(decided, index, image.extra, image.unused), decided.settings
         wanted = task.save_samples and settings["samples_save"] and (image.complete or settings["save_incomplete_images"])
         save = partial(save_sample, decided, index, image.image, infotext, self.paths, task.started or task.created)
-        task.extra |= image.extra
+        task.note(image.extra)
+        task.note(lora_hashes(decided, index, image.unused))
         task.comment(*image.comments)
         task.add(
             SavedImage(

@@ -142,6 +142,7 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("textual_inversion_add_hashes_to_infotext", True, "Add Textual Inversion hashes to infotext"),
         _s("sd_lora", "None", "Add network to prompt"),
         _s("lora_add_hashes_to_infotext", True, "Add Lora hashes to infotext"),
+        _s("lora_block_presets", "", "Presets of block weights for lbw=, a line NAME:numbers each"),
     ),
     "Gallery": (_s("return_grid", True, "Show grid in gallery"),),
     "Infotext": (

@@ -4,6 +4,7 @@ The service writes; page and API read, at any time and without a lock.
 """
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
@@ -124,6 +125,12 @@ class Task:
     def comment(self, *comments: str) -> None:
         self.comments = tuple(dict.fromkeys((*self.comments, *comments)))
         self.revision += 1
+
+    def note(self, extra: Mapping[str, str]) -> None:
+        """Infotext fields of one more picture. Lists of hashes grow: pictures of other prompts have other networks."""
+        for label, value in extra.items():
+            known = self.extra.get(label, value) if label.endswith(" hashes") else value
+            self.extra[label] = known if known == value else ", ".join(dict.fromkeys((*known.split(", "), *value.split(", "))))
 
     def begin_batch(self, batch: int) -> None:
         self.batch, self.step, self.cancel = batch, 0, CancelToken()

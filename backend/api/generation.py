@@ -84,7 +84,7 @@ def _answer(task: Task, plan: Plan, parameters: dict[str, Any]) -> JSONResponse:
 
 
 def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
-    """A1111's Processed, key by key."""
+    """A1111's Processed, key by key; and the comments, if there are any."""
     request, first = plan.request, plan.images[0]
     return {
         "prompt": first.prompt,
@@ -119,4 +119,5 @@ def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
         "clip_skip": plan.settings["CLIP_stop_at_last_layers"],
         "is_using_inpainting_conditioning": False,
         "version": VERSION,
+        **({"comments": list(task.comments)} if task.comments else {}),
     }

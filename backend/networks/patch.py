@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from backend.errors import WebUIError
 from backend.job import NetworkRef
+from backend.networks.blocks import BLOCKS, block_of
 from backend.networks.deltas import Delta, Deltas
 from backend.networks.keys import ModuleIndex, Target
 from backend.networks.low_rank import LowRank
@@ -41,14 +42,21 @@ class Wanted(NamedTuple):
     te_weight: float
     unet_weight: float
     dyn: int | None
+    blocks: tuple[float | None, ...]
 
     @classmethod
-    def of(cls, network: NetworkRef, path: Path) -> "Wanted":
-        return cls(network.label, FileIdentity.of(path), network.te_weight, network.unet_weight, network.dyn)
+    def of(cls, network: NetworkRef, path: Path, step: int) -> "Wanted":
+        """In this step; text encoders keep what the prompts were encoded with."""
+        unet_weight = network.unet_weight if network.acts(step) else 0.0
+        return cls(network.label, FileIdentity.of(path), network.te_weight, unet_weight, network.dyn, network.blocks)
 
     def multiplier(self, target: Target) -> float:
         """Text encoders' projections count as text encoder (A1111 gives SDXL's the U-Net's weight)."""
-        return self.unet_weight if target.component == "unet" else self.te_weight
+        weight = self.unet_weight if target.component == "unet" else self.te_weight
+        return weight * (self.block(target) or 0.0) if self.blocks else weight
+
+    def block(self, target: Target) -> float | None:
+        return self.blocks[block_of(target.component, target.path)] if self.blocks else 1.0
 
 
 class Bundled(NamedTuple):
@@ -104,12 +112,12 @@ class Patcher:
         return frozenset((target, chain) for target, chain in self._chains.items() if target.component != "unet")
 
     @torch.no_grad()
-    def become(self, networks: Sequence[tuple[NetworkRef, Path]]) -> tuple[NetworkReport, ...]:
-        """Apply exactly these, in this order; those of weight 0 count as absent. The same again writes and reads nothing.
+    def become(self, networks: Sequence[tuple[NetworkRef, Path]], step: int = 0) -> tuple[NetworkReport, ...]:
+        """Apply exactly these, in this order, as they are in this step; those of weight 0 count as absent. The same again writes and reads nothing.
 
         A file that cannot be used, or in part, is reported. Any other error leaves the model pristine and is raised.
         """
-        wanted = tuple(Wanted.of(network, path) for network, path in networks if network.te_weight or network.unet_weight)
+        wanted = tuple(Wanted.of(network, path, step) for network, path in networks if network.weighs)
         if wanted != self._wanted:
             try:
                 self._reports = self._apply(wanted)
@@ -159,6 +167,8 @@ class Patcher:
                 tally.damaged.append(module)
             else:
                 tally.applied.append(module)
+                if network.block(target) is None:
+                    tally.unnamed[BLOCKS[block_of(target.component, target.path)]] += 1
                 if multiplier := network.multiplier(target):
                     share = Share(network.file, module, multiplier, network.dyn)
                     for leaf, delta in deltas.items():

@@ -1,7 +1,10 @@
 """How much of a LoRA took effect, in words for the person."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from backend.errors import ERROR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,12 +16,16 @@ class NetworkReport:
     errors: tuple[str, ...] = ()  # why, a sentence each
     words: tuple[str, ...] = ()  # textual inversions that came with it
 
+    @property
+    def in_vain(self) -> bool:
+        return not self.applied and not self.words
+
     def describe(self) -> str:
-        """ "LoRA ink: 264 of 264 layers", and what went wrong."""
+        """ "LoRA ink: 264 of 264 layers", and what went wrong; an error where it has no effect at all."""
         if not self.total:
-            counts = f"LoRA {self.label} brings words: {', '.join(self.words)}" if self.words else f"LoRA {self.label} was left out."
+            counts = f"LoRA {self.label} brings words: {', '.join(self.words)}" if self.words else f"{ERROR}LoRA {self.label} was left out."
         elif not self.applied:
-            counts = f"LoRA {self.label} has no effect: none of its {self.total} layers could be applied."
+            counts = f"{ERROR}LoRA {self.label} has no effect: none of its {self.total} layers could be applied."
         else:
             counts = f"LoRA {self.label}: {self.applied} of {self.total} layers{'.' if self.errors else ''}"
         return " ".join((counts, *self.errors))
@@ -36,6 +43,7 @@ class Tally:
     unknown: list[str] = field(default_factory=list)  # of a kind that is not known here
     damaged: list[str] = field(default_factory=list)  # NaN or infinity
     words: list[str] = field(default_factory=list)  # textual inversions
+    unnamed: Counter[str] = field(default_factory=Counter)  # of the applied ones, by block, those that the block weights don't name
 
     def report(self) -> NetworkReport:
         unmatched = (*self.not_there, *self.misshapen, *self.unknown, *self.damaged)
@@ -56,7 +64,11 @@ class Tally:
             yield f"{_layers(self.unknown)} of a kind that is not supported."
         if self.damaged:
             yield f"{_layers(self.damaged)} damaged (NaN): get the file again."
+        if self.unnamed:
+            places = ", ".join(self.unnamed)
+            yield f"{_layers(self.unnamed.total())} in blocks that the block weights leave out ({places}): 26 numbers, or 20 for SDXL, name all."
 
 
-def _layers(modules: list[str]) -> str:
-    return f"{len(modules)} layer{'s are' if len(modules) > 1 else ' is'}"
+def _layers(modules: list[str] | int) -> str:
+    count = modules if isinstance(modules, int) else len(modules)
+    return f"{count} layer{'s are' if count > 1 else ' is'}"

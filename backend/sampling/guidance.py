@@ -89,7 +89,10 @@ class _Batch:
 
 
 class Guidance:
-    """Counts the U-Net's calls; asks `cancel` before each. inpaint_cond: (B, 5, h, w), mask and masked latent, for 9-channel models."""
+    """Counts the U-Net's calls; before each asks `cancel`, then tells `before_call` its number.
+
+    inpaint_cond: (B, 5, h, w), mask and masked latent, for 9-channel models.
+    """
 
     def __init__(
         self,
@@ -100,9 +103,10 @@ class Guidance:
         total_calls: int,
         cancel: Callable[[], bool],
         inpaint_cond: Tensor | None = None,
+        before_call: Callable[[int], None] | None = None,
     ) -> None:
         self._model, self._cond, self._uncond = model, cond, uncond
-        self._options, self._total_calls, self._cancel = options, total_calls, cancel
+        self._options, self._total_calls, self._cancel, self._before_call = options, total_calls, cancel, before_call
         self._inpaint_cond = inpaint_cond
         self._batch: _Batch | None = None
         self.calls = 0
@@ -117,6 +121,8 @@ class Guidance:
         """
         if self._cancel():
             raise Interrupted
+        if self._before_call is not None:
+            self._before_call(self.calls)
         without_negative = self._leaves_out_negative(level)
         batch = self._rows(without_negative)
         self.calls += 1

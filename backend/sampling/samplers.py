@@ -63,6 +63,10 @@ def calls_total(options: SamplingOptions) -> int:
     return options.steps * (2 if _info(options).second_order else 1)
 
 
+def calls_a_step(options: SamplingOptions) -> int:
+    return calls_total(options) // options.steps
+
+
 def sample(
     model: Predictor,
     cond: Conditioning,
@@ -74,12 +78,13 @@ def sample(
     on_step: OnStep,
     cancel: Callable[[], bool],
     inpaint_cond: Tensor | None = None,
+    before_call: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """The finished latent (B, C, h, w). seeds: of the images, for the Brownian samplers.
+    """The finished latent (B, C, h, w). seeds: of the images, for the Brownian samplers. before_call: is told the number of each U-Net call before it.
 
     Raises Interrupted, carrying the last denoised latent, before the U-Net call where cancel() is true.
     """
-    guidance = Guidance(model, cond, uncond, options, calls_total(options), cancel, inpaint_cond)
+    guidance = Guidance(model, cond, uncond, options, calls_total(options), cancel, inpaint_cond, before_call)
     steps = _Steps(on_step)
     try:
         return _sample(model, guidance, noise, options, seeds, steps)

@@ -171,3 +171,12 @@ def test_the_sampler_is_named_as_a1111_resolves_it():
         "Exponential",
         "Karras",
     ]
+
+
+def test_hashes_are_those_of_the_pictures_own_networks_but_for_what_had_no_effect():
+    request = GenerationRequest(prompts=("a <lora:lora:1><lora:lora-b:0.5>", "b"), n_iter=2, seed=Seed(seed=1))
+    decided = planned(request)
+    assert read(write(decided, 0, {}))["Lora hashes"] == "lora: ff9c8a9f112b, lora-b: e693b3c1aa30"
+    assert read(write(decided, 0, {}, ("lora",)))["Lora hashes"] == "lora-b: e693b3c1aa30"
+    assert "Lora hashes" not in read(write(decided, 0, {}, ("lora", "lora-b"))) | read(write(decided, 1, {}))
+    assert read(write(decided, 1, {}))["Prompt"] == "b"

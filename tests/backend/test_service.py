@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Condition
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from backend.errors import EngineFailed
+from backend.infotext import read
 from backend.service import FRESH, GenerationService
 from backend.tasks import Task
 from backend.workers.local import LocalWorker
@@ -243,3 +245,12 @@ def test_many_threads_may_submit_at_once(tmp_path: Path):
         assert sorted(job.seeds[0] for job in engine.jobs) == list(range(24))
     finally:
         service.close()
+
+
+def test_pictures_with_prompts_of_their_own_tell_their_own_networks(service: GenerationService):
+    task = service.submit(replace(ask(batch_size=3), prompts=("one <lora:ink:1>", "two", "useless <lora:ink:1>"))).wait(10)
+    told = [read(image.infotext) for image in task.images if not image.grid]
+    assert [labels["Prompt"] for labels in told] == ["one <lora:ink:1>", "two", "useless <lora:ink:1>"]
+    assert ["Lora hashes" in labels for labels in told] == [True, False, False]
+    assert task.extra["Lora hashes"] == told[0]["Lora hashes"]
+    assert (task.state, task.batches) == ("done", 3)

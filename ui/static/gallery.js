@@ -93,7 +93,7 @@ webui.gallery = (() => {
     error.hidden = !error.textContent;
     const notes = running && running.comments.length ? running.comments : ended ? ended.comments : [];
     comments.hidden = !notes.length;
-    comments.replaceChildren(...notes.map(note => webui.make('li', '', note)));
+    comments.replaceChildren(...notes.map(note => webui.make('li', note.startsWith('Error: ') ? 'wrong' : '', note)));
   };
 
   const showPicture = running => {

@@ -5,6 +5,7 @@ import math
 import os
 import random as pseudo
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from backend.errors import WebUIError
 from backend.job import NetworkRef
+from backend.networks.blocks import read_blocks
 from backend.networks.low_rank import LowRank
 from backend.networks.network_file import FileIdentity
 from backend.networks.patch import Patcher, Scratch, Share, add_low_rank, add_shares
@@ -217,7 +219,7 @@ def test_a_removed_file_that_is_still_applied_costs_nothing_to_take_back(tmp_pat
     patcher.become([ref(path)])
     path.unlink()
     (report,) = patcher.become([ref(path)])
-    assert report.describe().startswith("LoRA x was left out. x.safetensors is not there any more")
+    assert report.describe().startswith("Error: LoRA x was left out. x.safetensors is not there any more")
     assert model.is_pristine()
 
 
@@ -274,7 +276,7 @@ def test_a_file_that_cannot_be_used_is_reported_and_the_others_are_applied(ink: 
     cut.write_bytes(ink.read_bytes()[:-5])
     model = SmallModel()
     first, second = Patcher(model).become([ref(cut), ref(ink, 0.5)])
-    assert first.describe() == "LoRA cut was left out. cut.safetensors is cut off (5 bytes are missing): download it again."
+    assert first.describe() == "Error: LoRA cut was left out. cut.safetensors is cut off (5 bytes are missing): download it again."
     assert second.describe() == f"LoRA ink: {len(NAMES)} of {len(NAMES)} layers"
     assert equal(bits(model), fresh(torch.float32, ref(ink, 0.5)))
     assert first.describe() in caplog.text
@@ -302,7 +304,7 @@ def test_a_file_for_another_kind_of_model_has_no_effect_and_says_so(tmp_path: Pa
     model = SmallModel()
     path = write_lora(tmp_path / "flux.safetensors", {"lora_unet_double_blocks_0_img_attn_proj": lora_parts((3, 3))})
     (report,) = Patcher(model).become([ref(path)])
-    assert report.describe() == "LoRA flux has no effect: none of its 1 layers could be applied. 1 layer is not in this checkpoint."
+    assert report.describe() == "Error: LoRA flux has no effect: none of its 1 layers could be applied. 1 layer is not in this checkpoint."
     assert model.is_pristine()
 
 
@@ -447,3 +449,113 @@ def test_the_way_of_gpus_gives_the_same_but_for_rounding(dtype: torch.dtype):
     add_low_rank(one, steps)
     add_shares(other, steps, Scratch())
     torch.testing.assert_close(one.float(), other.float(), rtol=4 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps)
+
+
+# ------------------------------------------------------------------ by block, and by step
+
+
+def of_blocks(network: tuple[NetworkRef, Path], text: str) -> tuple[NetworkRef, Path]:
+    return replace(network[0], blocks=read_blocks(text)), network[1]
+
+
+def in_steps(network: tuple[NetworkRef, Path], start: int = 0, stop: int | None = None) -> tuple[NetworkRef, Path]:
+    return replace(network[0], start=start, stop=stop), network[1]
+
+
+def changed(model: SmallModel) -> set[str]:
+    return {name for name, (component, path) in NAMES.items() if not torch.equal(model.weight(name), model.loaded[f"{component}.{path}.weight"])}
+
+
+@pytest.mark.parametrize(("block", "modules"), [("IN00", {CONV_IN}), ("IN01", set(NAMES) - {CONV_IN, FC1}), ("BASE", {FC1}), ("OUT05", set()), ("NONE", set())])
+def test_one_block_alone_changes_its_own_layers(block: str, modules: set[str], ink: Path):
+    model = SmallModel()
+    Patcher(model).become([of_blocks(ref(ink), block)])
+    assert changed(model) == modules
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_equal_block_weights_are_one_weight_to_the_bit(dtype: torch.dtype, ink: Path):
+    assert equal(fresh(dtype, of_blocks(ref(ink, 0.7), "ALL")), fresh(dtype, ref(ink, 0.7)))
+    assert equal(fresh(dtype, of_blocks(ref(ink, 0.7), "ALL0.5")), fresh(dtype, ref(ink, 0.35)))
+    assert equal(fresh(dtype, of_blocks(ref(ink), "NONE")), fresh(dtype))
+
+
+def test_block_weights_of_zero_cost_nothing(ink: Path):
+    model = SmallModel()
+    patcher = Patcher(model)
+    assert patcher.become([of_blocks(ref(ink), "NONE")]) == ()
+    assert (patcher.reads, patcher.writes) == (0, 0)
+
+
+def test_layers_in_blocks_without_a_number_are_told(ink: Path):
+    model = SmallModel()
+    (report,) = Patcher(model).become([of_blocks(ref(ink), ",".join(["1"] * 17))])
+    assert changed(model) == set(NAMES) - {CONV_IN}
+    assert report.errors == ("1 layer is in blocks that the block weights leave out (IN00): 26 numbers, or 20 for SDXL, name all.",)
+
+
+def test_a_network_changes_the_unet_in_its_steps_and_the_text_encoder_in_all(ink: Path):
+    model = SmallModel()
+    patcher, wanted = Patcher(model), [in_steps(ref(ink, 0.8, 0.6), 2, 4)]
+    keys = set()
+    for step in range(6):
+        (report,) = patcher.become(wanted, step)
+        assert report.applied == report.total
+        assert equal(bits(model), fresh(torch.float32, ref(ink, 0.8, 0.6 if step in (2, 3) else 0)))
+        keys.add(patcher.key)
+    assert len(keys) == 1
+    patcher.become([])
+    assert model.is_pristine()
+
+
+def test_only_the_steps_at_which_something_changes_write(ink: Path, narrow: Path):
+    model = SmallModel()
+    patcher, wanted = Patcher(model), [in_steps(ref(ink, 0, 1), 1, 3), ref(narrow, 0.5)]
+    writes = []
+    for step in range(5):
+        before = patcher.writes
+        patcher.become(wanted, step)
+        writes.append(patcher.writes - before)
+    assert writes == [2, len(NAMES) - 1, 0, len(NAMES) - 1, 0] and patcher.reads == 2
+
+
+def test_words_of_a_network_that_starts_later_are_there_from_the_beginning(tmp_path: Path):
+    path = write_lora(tmp_path / "x.safetensors", {CONV_IN: lora_parts((6, 4, 3, 3)), "bundle_emb.sks": {"emb_params": torch.ones(2, 6)}})
+    model = SmallModel()
+    patcher = Patcher(model)
+    patcher.become([in_steps(ref(path, 0, 1), 3)])
+    assert [one.word for one in patcher.bundled] == ["sks"]
+
+
+TAGS = st.tuples(
+    st.integers(0, 2),
+    st.sampled_from([-1.0, 0.0, 0.3]),
+    st.sampled_from([0.0, 0.6]),
+    st.sampled_from(["", "INALL", "IN00", "NONE", "BASE", ",".join(["0.3"] * 17)]),
+    st.integers(0, 3),
+    st.sampled_from([None, 0, 1, 2, 3]),
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(history=st.lists(st.tuples(st.lists(TAGS, max_size=3), st.integers(0, 3), st.sampled_from([None, None, 0, 2])), max_size=5))
+def test_a_history_of_blocks_steps_and_errors_leaves_what_the_last_step_says(ink: Path, oil: Path, narrow: Path, history: list):
+    model = SmallModel(torch.bfloat16)
+    patcher, files = Patcher(model), (ink, oil, narrow)
+    wanted: list[tuple[NetworkRef, Path]] = []
+    for tags, step, fail_at in history:
+        networks = []
+        for number, te, unet, lbw, start, stop in tags:
+            network = ref(files[number], te, unet)
+            networks.append(in_steps(of_blocks(network, lbw) if lbw else network, start, stop))
+        model.fail_at = fail_at
+        try:
+            patcher.become(networks, step)
+        except WebUIError:
+            assert model.is_pristine()
+            patcher.become(networks, step)
+        model.fail_at = None
+        wanted = [(replace(ref, start=0, stop=None, unet_weight=ref.unet_weight if ref.acts(step) else 0.0), path) for ref, path in networks]
+    assert equal(bits(model), fresh(torch.bfloat16, *wanted))
+    patcher.become([])
+    assert model.is_pristine()

@@ -9,11 +9,11 @@ from backend.networks.report import Tally
         (Tally(label="ink", applied=["a", "b"]), "LoRA ink: 2 of 2 layers"),
         (Tally(label="ink", applied=["a"], not_there=["b", "c"]), "LoRA ink: 1 of 3 layers. 2 layers are not in this checkpoint."),
         (Tally(label="ink", words=["sks", "zwx"]), "LoRA ink brings words: sks, zwx"),
-        (Tally(label="ink"), "LoRA ink was left out. There are no layers in the file."),
-        (Tally(label="ink", failure="ink.pt is cut off: download it again."), "LoRA ink was left out. ink.pt is cut off: download it again."),
+        (Tally(label="ink"), "Error: LoRA ink was left out. There are no layers in the file."),
+        (Tally(label="ink", failure="ink.pt is cut off: download it again."), "Error: LoRA ink was left out. ink.pt is cut off: download it again."),
         (
             Tally(label="ink", misshapen=["a"], unknown=["b"], damaged=["c"]),
-            "LoRA ink has no effect: none of its 3 layers could be applied."
+            "Error: LoRA ink has no effect: none of its 3 layers could be applied."
             " 1 layer is of another size than this checkpoint's: the file was made for another kind of model."
             " 1 layer is of a kind that is not supported. 1 layer is damaged (NaN): get the file again.",
         ),

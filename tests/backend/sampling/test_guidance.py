@@ -111,3 +111,14 @@ def test_stops_before_the_next_call():
     with pytest.raises(Interrupted):
         guidance(SOME[:1], 5.0, 500.0, scale=1.0, cfg_scale=7.0, read=lambda x, output: output)
     assert len(model.asked) == 1
+
+
+def test_tells_each_call_before_it():
+    told: list[tuple[int, int]] = []
+    model = ToyModel()
+    guidance = Guidance(
+        model, ToyConditioning(0.5, 0.5), ToyConditioning(0, 0), options(), 10, lambda: False, None, lambda call: told.append((call, len(model.asked)))
+    )
+    for _ in range(3):
+        guidance(SOME, 5.0, 500.0, scale=1.0, cfg_scale=7.0, read=lambda x, output: output)
+    assert told == [(0, 0), (1, 1), (2, 2)]

@@ -14,7 +14,9 @@ from backend.progress import CancelToken, Event, Preview, Status, Step
 
 
 class FakeEngine:
-    """Prompt words: "hang" waits for a cancel, "die" is killed, "exit" exits; "refuse", "missing", "bug", "memory", "never" raise."""
+    """Prompt words: "hang" waits for a cancel, "die" is killed, "exit" exits; "refuse", "missing", "bug", "memory", "never" raise;
+    with "useless" the networks have no effect.
+    """
 
     def __init__(self) -> None:
         self.jobs: list[GenerateJob] = []
@@ -49,6 +51,7 @@ class FakeEngine:
                 index=index,
                 extra={"TI hashes": "ink: 0123456789ab"} if "ink" in job.prompts[index] else {},
                 comments=("LoRA ink: 3 of 3 layers",) if job.networks else (),
+                unused=tuple(network.label for network in job.networks) if "useless" in job.prompts[index] else (),
                 complete=complete,
             )
             for index, seed in enumerate(job.seeds)
