@@ -14,6 +14,7 @@ from backend.job import SamplingOptions
 from backend.sampling.guidance import Guidance
 from backend.sampling.sigma_table import SigmaTable
 
+Keep = Callable[[Tensor], Tensor]  # puts back what of a picture is not drawn anew, (B, C, h, w)
 Denoise = Callable[[Tensor, Tensor], Tensor]  # x (B, C, h, w), sigma 0-dim on the CPU → denoised (B, C, h, w)
 
 
@@ -25,20 +26,21 @@ class Walk:
     noise: Callable[[], Tensor]  # the next draw, (B, C, h, w)
     brownian: Callable[[Tensor, Tensor], Tensor]  # noise between two sigmas; samplers marked so alone may ask
     step: Callable[[int, int, Tensor], None]  # step (0-based), steps, denoised: called when the step's first prediction is there
+    partial: bool = False  # the timesteps start in the middle: x is a picture with noise
 
 
 class SigmaDenoiser:
-    """x has the noise sigma on top of the picture (Karras et al. 2022's variance exploding form)."""
+    """x has the noise sigma on top of the picture (Karras et al. 2022's variance exploding form). keep: applied to each denoised latent."""
 
-    def __init__(self, guidance: Guidance, table: SigmaTable, *, v_prediction: bool, cfg_scale: float) -> None:
-        self._guidance, self._table = guidance, table
+    def __init__(self, guidance: Guidance, table: SigmaTable, *, v_prediction: bool, cfg_scale: float, keep: Keep) -> None:
+        self._guidance, self._table, self._keep = guidance, table, keep
         self._v_prediction, self._cfg_scale = v_prediction, cfg_scale
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         scale = 1 / (sigma**2 + 1) ** 0.5
         timestep = self._table.timestep(sigma).item()
         read = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
-        return self._guidance(x, sigma.item(), timestep, scale=scale, cfg_scale=self._cfg_scale, read=read)[0]
+        return self._keep(self._guidance(x, sigma.item(), timestep, scale=scale, cfg_scale=self._cfg_scale, read=read)[0])
 
 
 class LcmDenoiser(SigmaDenoiser):
@@ -58,7 +60,7 @@ class LcmDenoiser(SigmaDenoiser):
             return plain(x, output) * take + x * keep
 
         scale = 1 / (sigma**2 + 1) ** 0.5
-        return self._guidance(x, sigma.item(), timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read)[0]
+        return self._keep(self._guidance(x, sigma.item(), timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read)[0])
 
 
 class Prediction(NamedTuple):
@@ -69,16 +71,16 @@ class Prediction(NamedTuple):
 
 
 class TimestepDenoiser:
-    """x is √ᾱ·picture + √(1 − ᾱ)·noise (the variance preserving form of DDIM)."""
+    """x is √ᾱ·picture + √(1 − ᾱ)·noise (the variance preserving form of DDIM). keep: applied to x before each call, without noise, as in A1111."""
 
-    def __init__(self, guidance: Guidance, alphas: Tensor, *, v_prediction: bool, cfg_scale: float) -> None:
-        self._guidance, self.alphas = guidance, alphas
+    def __init__(self, guidance: Guidance, alphas: Tensor, *, v_prediction: bool, cfg_scale: float, keep: Keep) -> None:
+        self._guidance, self.alphas, self._keep = guidance, alphas, keep
         self._v_prediction, self._cfg_scale = v_prediction, cfg_scale
 
     def __call__(self, x: Tensor, timestep: float, cfg_factor: float = 1.0) -> Prediction:
         """timestep: fractional ones are cut to the whole ones where a v-model's output is read, as in A1111."""
         read = _read_v_as_epsilon(self.alphas[int(timestep)].float()) if self._v_prediction else _read_as_is
-        guided, unguided = self._guidance(x, timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
+        guided, unguided = self._guidance(self._keep(x), timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
         return Prediction(guided, unguided)
 
 

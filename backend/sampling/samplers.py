@@ -1,6 +1,7 @@
 """sample(): from noise to the latent of a picture. One row per sampler; what they share – noise levels, denoiser, noise, steps, stop – is set up here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import torch
@@ -28,6 +29,7 @@ from backend.sampling.names import SAMPLERS, SamplerInfo, find_sampler
 from backend.sampling.noise import ImageNoise
 from backend.sampling.schedulers import get_sigmas
 from backend.sampling.sigma_table import SigmaTable, effective_alphas
+from backend.sampling.start import Start
 from backend.sampling.unipc import unipc
 
 SigmaSampler = Callable[[Denoise, Tensor, Tensor, Walk], Tensor]  # denoiser, x, sigmas
@@ -79,39 +81,60 @@ def sample(
     cancel: Callable[[], bool],
     inpaint_cond: Tensor | None = None,
     before_call: Callable[[int], None] | None = None,
+    start: Start | None = None,
 ) -> Tensor:
     """The finished latent (B, C, h, w). seeds: of the images, for the Brownian samplers. before_call: is told the number of each U-Net call before it.
+    start: the picture to start from; None = pure noise.
 
     Raises Interrupted, carrying the last denoised latent, before the U-Net call where cancel() is true.
     """
-    guidance = Guidance(model, cond, uncond, options, calls_total(options), cancel, inpaint_cond, before_call)
+    walked = options if start is None else replace(options, steps=start.t_enc(options.steps) + 1)
+    guidance = Guidance(model, cond, uncond, options, calls_total(walked), cancel, inpaint_cond, before_call)
     steps = _Steps(on_step)
     try:
-        return _sample(model, guidance, noise, options, seeds, steps)
+        return _sample(model, guidance, noise, options, seeds, steps, start)
     except Interrupted:
         raise Interrupted(steps.denoised) from None
 
 
-def _sample(model: Predictor, guidance: Guidance, noise: ImageNoise, options: SamplingOptions, seeds: Sequence[int], steps: "_Steps") -> Tensor:
-    info, v_prediction = _info(options), model.architecture.prediction == "v"
+def _sample(
+    model: Predictor, guidance: Guidance, noise: ImageNoise, options: SamplingOptions, seeds: Sequence[int], steps: "_Steps", start: Start | None
+) -> Tensor:
+    info, v_prediction, asked = _info(options), model.architecture.prediction == "v", options.steps
+    if start is not None:
+        if not start.total_steps(asked):
+            return start.latent
+        options = replace(options, steps=start.total_steps(asked))
     alphas = effective_alphas(
         model.alphas_cumprod, zero_terminal_snr=options.zero_terminal_snr or model.architecture.zero_snr, downcast=options.downcast_alphas
     )
-    first = noise.first()
+    first, keep = noise.first(), _draw_all if start is None else start.keep
     if info.timesteps:
-        denoise = TimestepDenoiser(guidance, alphas, v_prediction=v_prediction, cfg_scale=options.cfg_scale)
-        walk = Walk(options=options, noise=noise.next, brownian=_no_brownian, step=steps)
-        return TIMESTEP_SAMPLERS[info.label](denoise, first, get_timesteps(options), walk)
+        x, timesteps = first, get_timesteps(options)
+        if start is not None:
+            x, timesteps = start.at_timestep(first, timesteps, alphas, asked)
+        denoise = TimestepDenoiser(guidance, alphas, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep)
+        walk = Walk(options=options, noise=noise.next, brownian=_no_brownian, step=steps, partial=start is not None)
+        return keep(TIMESTEP_SAMPLERS[info.label](denoise, x, timesteps, walk))
     is_lcm = info.label == "LCM"
     table = SigmaTable(alphas, quantize=options.quantize_timesteps, stride=LCM_STRIDE if is_lcm else 1)
     sigmas = get_sigmas(options, info, table, sdxl=model.architecture.family.startswith("SDXL"))
-    denoise = (LcmDenoiser if is_lcm else SigmaDenoiser)(guidance, table, v_prediction=v_prediction, cfg_scale=options.cfg_scale)
     brownian = _brownian(sigmas, noise, options, seeds) if info.brownian else _no_brownian
+    denoise = (LcmDenoiser if is_lcm else SigmaDenoiser)(guidance, table, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep)
+    ends = table.sigmas[[-1, 0]]
+    if start is None:
+        x = first * (torch.sqrt(1 + sigmas[0] ** 2) if options.sgm_noise_multiplier else sigmas[0])
+    else:
+        x, sigmas = start.at_sigma(first, sigmas, asked)
+        ends, options = sigmas[[0, -2]], replace(options, steps=len(sigmas) - 1)
     walk = Walk(options=options, noise=noise.next, brownian=brownian, step=steps)
-    x = first * (torch.sqrt(1 + sigmas[0] ** 2) if options.sgm_noise_multiplier else sigmas[0])
     if info.label in RANGE_SAMPLERS:
-        return RANGE_SAMPLERS[info.label](denoise, x, table.sigmas[[-1, 0]], walk)
-    return SIGMA_SAMPLERS[info.label](denoise, x, sigmas, walk)
+        return keep(RANGE_SAMPLERS[info.label](denoise, x, ends, walk))
+    return keep(SIGMA_SAMPLERS[info.label](denoise, x, sigmas, walk))
+
+
+def _draw_all(x: Tensor) -> Tensor:
+    return x
 
 
 class _Steps:

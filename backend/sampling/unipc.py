@@ -42,9 +42,12 @@ class _Point:
 
 
 def unipc(denoise: TimestepDenoiser, x: Tensor, timesteps: list[int], walk: Walk) -> Tensor:
-    """As many steps as there are timesteps; of them nothing else is used."""
+    """As many steps as there are timesteps; of them nothing else is used but, where they are a part of the way, where it begins."""
+    if not timesteps:
+        return x
     options, schedule, steps = walk.options, _NoiseSchedule(denoise.alphas), len(timesteps)
-    points = [schedule.point(time) for time in _grid(schedule, steps, options.uni_pc_skip_type)]
+    first = (timesteps[-1] + 1) / TRAINED if walk.partial else 1.0
+    points = [schedule.point(time) for time in _grid(schedule, first, steps, options.uni_pc_skip_type)]
     past: list[tuple[_Point, Tensor]] = []  # newest first
     most = min(options.uni_pc_order, steps)
     picture = _picture(denoise, x, points[0])
@@ -63,9 +66,9 @@ def unipc(denoise: TimestepDenoiser, x: Tensor, timesteps: list[int], walk: Walk
     return x
 
 
-def _grid(schedule: _NoiseSchedule, steps: int, skip_type: str) -> Tensor:
+def _grid(schedule: _NoiseSchedule, first: float, steps: int, skip_type: str) -> Tensor:
     """steps + 1 times, falling."""
-    first, last = 1.0, 1 / TRAINED
+    last = 1 / TRAINED
     if skip_type == "logSNR":
         start, end = (float(schedule.point(torch.tensor(time)).lambda_) for time in (first, last))
         return schedule.time(torch.linspace(start, end, steps + 1))

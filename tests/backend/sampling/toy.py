@@ -13,6 +13,7 @@ from backend.sampling.names import find_sampler
 from backend.sampling.noise import ImageNoise
 from backend.sampling.samplers import sample
 from backend.sampling.sigma_table import SigmaTable
+from backend.sampling.start import Start
 
 STD = 0.8
 WIDTH = 4  # of the encoded prompt: one number per latent channel
@@ -92,7 +93,8 @@ def draw(
     inpaint_cond: Tensor | None = None,
     on_step=lambda step, steps, denoised: None,
     cancel=lambda: False,
+    start: Start | None = None,
 ) -> Tensor:
     noise = ImageNoise((4, size, size), seeds, (0,) * len(seeds), 0.0, (0, 0), sampling.noise_source, sampling.ensd, "cpu")
     cond, uncond = cond or ToyConditioning(*[0.3] * len(seeds)), uncond or ToyConditioning(*[-0.1] * len(seeds))
-    return sample(model or ToyModel(), cond, uncond, noise, sampling, seeds, on_step=on_step, cancel=cancel, inpaint_cond=inpaint_cond)
+    return sample(model or ToyModel(), cond, uncond, noise, sampling, seeds, on_step=on_step, cancel=cancel, inpaint_cond=inpaint_cond, start=start)
