@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from backend.listing import Entry, Listing, Refused
 from backend.listing_cache import ListingCache
 from backend.model_folders import KINDS, Kind, ModelFolders, file_identity
 from backend.paths import Paths
+from backend.structures import Structures
+from backend.training_tags import Stamped
 
 _HASH_AT_THE_END = re.compile(r"\s*\[([0-9a-f]{8,64})\]\s*$")
 _A_HASH = re.compile(rf"[0-9a-f]{{{SHORT}}}|[0-9a-f]{{{SHORT_NETWORK}}}|[0-9a-f]{{64}}")
@@ -52,8 +54,9 @@ class Catalog:
         self.hashes = hashes
         self.revision = 0  # goes up with each change
         self.folders = ModelFolders(paths)
+        self.structures = Structures(hashes.database)
         self._cache = ListingCache(hashes.database)
-        self._listings: Mapping[Kind, Listing] = {kind: Listing(kind, self.folders, self._cache) for kind in KINDS}
+        self._listings: Mapping[Kind, Listing] = {kind: Listing(kind, self.folders, self._cache, self.structures) for kind in KINDS}
         self._published: dict[Kind, _Published] = {kind: _Published() for kind in KINDS}
         self._lock = RLock()
         self.refresh()
@@ -83,6 +86,10 @@ class Catalog:
     def entries(self, kind: Kind) -> tuple[Entry, ...]:
         return self._published[kind].entries
 
+    def tags(self, entries: Sequence[Entry]) -> dict[Stamped, list[str]]:
+        """The tags of the training set by (file, size, mtime_ns), the commonest first, of those that have some. No file is opened."""
+        return self._cache.tags([(entry.file, entry.size, entry.mtime_ns) for entry in entries])
+
     def refused(self, kind: Kind) -> tuple[Refused, ...]:
         """Files that are cut off, damaged, or cannot be read."""
         return self._published[kind].refused
@@ -101,6 +108,13 @@ class Catalog:
         if match := _HASH_AT_THE_END.search(name):  # the title of a file that was renamed, or of one that is not hashed yet
             return self._with_hash(kind, match[1]) or self.find(kind, name[: match.start()])
         return self._containing(name) if kind == "checkpoint" else None
+
+    def exactly(self, kind: Kind, name: str) -> Entry:
+        """The file of this relative name, with suffix or, where that is enough, without (see path_name). Raises NotFound."""
+        entry = self._published[kind].names.get(name)
+        if entry is None or name not in (entry.name, self.path_name(entry)):
+            raise NotFound(self.why_refused(kind, name) or f"There is no {kind} {name!r}: refresh the list.")
+        return entry
 
     def ambiguous(self, kind: Kind, name: str) -> tuple[Entry, ...]:
         """All that go by the name, the one that is meant (see find) first; nothing where only one does. A path with suffix means one file."""

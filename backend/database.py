@@ -1,4 +1,4 @@
-"""One sqlite file for what is computed from model files and would take long to compute again. Losing it costs time, nothing else."""
+"""sqlite files: for what is computed from model files and would take long to compute again, and for the little that a person would miss."""
 
 import logging
 import sqlite3
@@ -10,11 +10,14 @@ log = logging.getLogger(__name__)
 
 
 class Database:
-    """Thread-safe; several processes may have the same file open. What fails is logged and counts as not known."""
+    """Thread-safe; several processes may have the same file open. What fails is logged and counts as not known.
 
-    def __init__(self, path: Path) -> None:
+    precious: losing it costs more than time, so that a damaged file is put aside and not deleted.
+    """
+
+    def __init__(self, path: Path, *, precious: bool = False) -> None:
         self._path = path
-        self._connection = _open(path)
+        self._connection = _open(path, precious)
         self._lock = Lock()
 
     def create(self, tables: Sequence[str]) -> None:
@@ -46,19 +49,24 @@ class Database:
             self._connection.close()
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, precious: bool) -> sqlite3.Connection:
     """A damaged file is made anew; where none can be made, all is remembered until the program ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _connect(path)
     except sqlite3.OperationalError as error:
-        log.warning("Hashes cannot be kept in %s: %s", path, error)
+        log.warning("Nothing can be kept in %s: %s", path, error)
     except sqlite3.DatabaseError:
-        log.warning("%s is damaged and made anew; files will be hashed again.", path)
-        path.unlink()
+        if precious:
+            aside = path.with_name(f"{path.name}.damaged")
+            log.error("%s is damaged. It is kept as %s, and a new one is made.", path, aside.name)
+            path.replace(aside)
+        else:
+            log.warning("%s is damaged and made anew; files will be hashed again.", path)
+            path.unlink()
         return _connect(path)
     except OSError as error:
-        log.warning("Hashes cannot be kept in %s: %s", path, error.strerror)
+        log.warning("Nothing can be kept in %s: %s", path, error.strerror)
     return _connect(None)
 
 

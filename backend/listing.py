@@ -11,7 +11,8 @@ from backend.errors import WebUIError
 from backend.hashes import Known
 from backend.listing_cache import Contents, ListingCache, StoredMetadata
 from backend.model_folders import Beside, Found, Kind, ModelFolders, sort_key
-from backend.safetensors_header import read_metadata
+from backend.safetensors_header import read_outline
+from backend.structures import Structures
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,9 @@ class Entry:
     mtime_ns: int
     metadata: Mapping[str, str] = field(compare=False)
     output_name: str = ""  # the trainer's name for it
+    structure: str = ""  # what its tensors are, by name and shape: see backend.structures; "" for what is no .safetensors file
+    family: str = ""  # as fit.Description has it, without the person's word
+    source: str = ""  # who told the family
     beside: tuple[Beside, ...] = ()  # its sidecars and previews
     hash: str = ""  # sha256 of the whole file, "" as long as nobody needed it
 
@@ -74,10 +78,11 @@ class _Seen:
 class Listing:
     """Not thread-safe: the catalog sees to that."""
 
-    def __init__(self, kind: Kind, folders: ModelFolders, cache: ListingCache) -> None:
+    def __init__(self, kind: Kind, folders: ModelFolders, cache: ListingCache, structures: Structures) -> None:
         self._kind: Kind = kind
         self._folders = folders
         self._cache = cache
+        self._structures = structures
         self._seen: dict[str, _Seen] = {}  # by path
 
     def refresh(self, hashes: Mapping[str, Known]) -> None:
@@ -151,12 +156,29 @@ class Listing:
             name = found.name.encode("utf-8", "replace").decode()
             return Refused(kind=self._kind, name=name, path=Path(found.path), reason=_NOT_UTF8.format(name))
         try:
-            metadata = _checked_metadata(Path(found.path))
+            return self._whole(found)
         except WebUIError as error:
             if isinstance(error.__cause__, OSError):
                 return Refused(kind=self._kind, name=found.name, path=Path(found.path), reason=str(error), again=True)
-            return Contents(found.size, found.mtime_ns, "", str(error)), {}
-        return Contents(found.size, found.mtime_ns, metadata.get("ss_output_name", ""), ""), metadata
+            return Contents(found.size, found.mtime_ns, refused=str(error)), {}
+
+    def _whole(self, found: Found) -> tuple[Contents, Mapping[str, str]]:
+        """Raises WebUIError for a file that is not whole; caused by an OSError if it cannot be read."""
+        path = Path(found.path)
+        if path.suffix.lower() != ".safetensors":
+            _check_pickle(path)
+            return Contents(found.size, found.mtime_ns), {}
+        outline = read_outline(path)
+        structure, told = self._structures.identify(path, outline)
+        contents = Contents(
+            found.size,
+            found.mtime_ns,
+            output_name=outline.metadata.get("ss_output_name", ""),
+            structure=structure,
+            family=told.family,
+            source=told.source,
+        )
+        return contents, outline.metadata
 
     def _now(self, found: Found, old: _Seen | None, contents: Contents | Refused | None, hashed: Known | None) -> _Seen:
         """contents: None for a file that is as it was."""
@@ -183,6 +205,9 @@ class Listing:
             mtime_ns=found.mtime_ns,
             metadata=StoredMetadata(self._cache, found.path, (found.size, found.mtime_ns)),
             output_name=contents.output_name,
+            structure=contents.structure,
+            family=contents.family,
+            source=contents.source,
             beside=found.beside,
         )
 
@@ -214,10 +239,8 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def _checked_metadata(path: Path) -> Mapping[str, str]:
-    """Raises WebUIError for a file that is not whole; caused by an OSError if it cannot be read."""
-    if path.suffix.lower() == ".safetensors":
-        return read_metadata(path)
+def _check_pickle(path: Path) -> None:
+    """Raises WebUIError for one that is not whole; caused by an OSError if it cannot be read."""
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -225,4 +248,3 @@ def _checked_metadata(path: Path) -> Mapping[str, str]:
             raise WebUIError(f"{path.name} is cut off: download it again.")
     except OSError as error:
         raise WebUIError(f"{path.name} cannot be read: {error.strerror}.") from error
-    return {}

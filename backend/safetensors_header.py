@@ -20,6 +20,7 @@ _BYTES: Mapping[str, int] = {
 _OFFSETS = re.compile(rb'"data_offsets"\s*:\s*\[\s*(\d{1,19})\s*,\s*(\d{1,19})\s*\]')
 _FIRST_BYTES = 16_384  # of the file: nearly always more than the metadata
 _LAST_BYTES = 1_024  # of the header: the last tensor, and then some for padding
+_AROUND_BODY = "{,} \t\r\n\0"  # there or not, as there are metadata, and padding
 _DECODER = json.JSONDecoder()
 _METADATA_FIRST = re.compile(r'\s*\{\s*"__metadata__"\s*:\s*')
 
@@ -38,6 +39,14 @@ class Header:
     metadata: Mapping[str, str]
     tensors: Mapping[str, TensorInfo]
     size: int  # bytes before the first tensor, the eight of the length included
+
+
+@dataclass(frozen=True)
+class Outline:
+    """body: the header's text behind the metadata, unread and without the braces around it; it is the same in files with the same tensors."""
+
+    metadata: Mapping[str, str]
+    body: str
 
 
 def read_header(path: Path) -> Header:
@@ -75,6 +84,26 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     except OSError as error:
         raise _unreadable(path, error) from error
     return _metadata_anywhere(path, raw, size - 8 - length)
+
+
+def read_outline(path: Path) -> Outline:
+    """Much faster than read_header, and as sure that the file is whole. Raises WebUIError as that does."""
+    return parse_outline(path, *_read_raw(path))
+
+
+def parse_outline(path: Path, raw: bytes, data_bytes: int) -> Outline:
+    """raw: the header's JSON; data_bytes: how many bytes follow it."""
+    _check_braces(path, raw, raw)
+    if not ((ends := _OFFSETS.findall(raw[-_LAST_BYTES:])) and int(ends[-1][1]) == data_bytes):
+        _check_length(path, max((int(end) for _, end in _OFFSETS.findall(raw)), default=0), data_bytes)
+    try:
+        text = raw.decode()
+        if match := _METADATA_FIRST.match(text):
+            content, end = _DECODER.raw_decode(text, match.end())
+            return Outline(_strings(content), text[end:].strip(_AROUND_BODY))
+        return Outline(_strings(json.loads(text).get("__metadata__")) if '"__metadata__"' in text else {}, text.strip(_AROUND_BODY))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _damaged(path) from error
 
 
 def _leading_metadata(head: bytes) -> dict[str, str] | None:

@@ -15,6 +15,8 @@ from backend.errors import EngineFailed, WebUIError
 from backend.images.metadata import Encoding, encode
 from backend.infotext import lora_hashes, write
 from backend.job import GeneratedImage
+from backend.library import Library
+from backend.marks import Marks
 from backend.paths import Paths
 from backend.plan import Plan, plan
 from backend.progress import Event, Preview, Status, Step
@@ -37,6 +39,7 @@ class GenerationService:
     def __init__(self, settings: SettingsStore, catalog: Catalog, worker: Worker, paths: Paths, styles: StyleTable) -> None:
         self.settings = settings
         self.catalog = catalog
+        self.library = Library(catalog, Marks(paths.data / "library.db"))
         self.styles = styles
         self.paths = paths
         self._worker = worker
@@ -122,6 +125,7 @@ class GenerationService:
             self._changed.notify()
         self._worker.close()
         self._thread.join()
+        self.library.close()
 
     # ---- the thread
 
@@ -159,6 +163,7 @@ class GenerationService:
                 break
             for image in self._worker.run(job, partial(_hear, task), task.cancel):
                 self._keep(task, decided, first + image.index, image)
+                self.library.count(job)
             first += job.batch_size
         self._add_grid(task, decided)
         log.info("%s", _report(task, time.monotonic() - began))

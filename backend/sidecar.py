@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 
 PREVIEW_SUFFIXES = ("png", "jpg", "jpeg", "webp", "gif")
 PREVIEWS = tuple(f"{kind}.{suffix}" for suffix in PREVIEW_SUFFIXES for kind in ("", ".preview"))  # the first that is there counts, as in A1111
-BESIDE = (".json", ".txt", ".description.txt", *PREVIEWS)  # what follows the name of the model
+COVERS = "ssmd_cover_images"  # key of the metadata: pictures in base64
+TEXTS = (".json", ".txt", ".description.txt")
+BESIDE = (*TEXTS, *PREVIEWS)  # what follows the name of the model
 
 
 def read_sidecar(model: Path) -> dict[str, object]:
@@ -51,9 +53,9 @@ def write_sidecar(model: Path, changes: Mapping[str, object]) -> None:
 
 
 def cover(metadata: Mapping[str, str]) -> bytes | None:
-    """The first picture of `ssmd_cover_images`, undecoded; for models without a preview."""
+    """The first of the pictures in the metadata, undecoded; for models without a preview."""
     try:
-        images = json.loads(metadata.get("ssmd_cover_images") or "[]")
+        images = json.loads(metadata.get(COVERS) or "[]")
         return base64.b64decode(images[0]) if images else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -12,12 +12,20 @@ from tests.architecture import Source
 ROOT = Path(__file__).parent.parent
 ROOMS = ("app", "backend", "ui")
 
+# What is told of a network by its header alone.
+FROM_HEADERS = tuple(f"backend.networks.{module}" for module in ("families", "fit", "keys", "kinds", "layout", "names", "quick"))
+
 # From the ground up. A module may import its own layer and those below.
 LAYERS = (
     ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs", "backend.compvis_names"),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
     (
+        *FROM_HEADERS,
+        "backend.structures",
+        "backend.training_tags",
+        "backend.sidecar_cache",
+        "backend.marks",
         "backend.model_folders",
         "backend.listing_cache",
         "backend.listing",
@@ -33,7 +41,8 @@ LAYERS = (
     ("backend.workers.local",),
     ("backend.workers.engine",),
     ("backend.plan", "backend.plan_networks", "backend.plan_upscalers", "backend.infotext", "backend.saving", "backend.tasks"),
-    ("backend.service", "backend.library"),
+    ("backend.shelf", "backend.notes", "backend.library", "backend.about"),
+    ("backend.service",),
     ("backend.api", "backend.guard", "ui"),
     ("app",),
 )

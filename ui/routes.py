@@ -10,17 +10,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
-from backend.errors import WebUIError
-from backend.library import Library, Query
-from backend.model_folders import KINDS, Kind
 from backend.service import GenerationService
 from backend.sidecar import read_sidecar
 from backend.tasks import Task
-from backend.thumbnails import picture_version, thumbnail
 from ui import progress, quicksettings
+from ui.library_routes import NO_STORE, add_library_routes
 
-NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
-A_YEAR: Mapping[str, str] = {"Cache-Control": "private, max-age=31536000, immutable"}
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
 
 
@@ -36,7 +31,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     _progress_routes(router, service)
     _file_routes(router, service)
     _listing_routes(router, service)
-    _library_routes(router, service)
+    add_library_routes(router, service)
     return router
 
 
@@ -89,36 +84,6 @@ def _listing_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/examples")
     def read_examples(checkpoint: str = "") -> dict[str, object]:
         return {"examples": quicksettings.examples(service.catalog.find("checkpoint", checkpoint)) if checkpoint else []}
-
-
-def _library_routes(router: APIRouter, service: GenerationService) -> None:
-    library = Library(service.catalog)
-
-    @router.get("/library/{kind}")
-    def read_library(kind: str, search: str = "", folder: str = "", sort: str = "path", descending: bool = False, start: int = 0, count: int = 100) -> Response:
-        query = Query(search=search, folder=folder, sort=sort, descending=descending, start=start, count=count)
-        try:
-            return JSONResponse(library.page(_kind(kind), query), headers=NO_STORE)
-        except WebUIError as error:
-            raise HTTPException(400, str(error)) from error
-
-    @router.get("/thumbnail/{kind}/{name:path}")
-    def read_thumbnail(kind: str, name: str, v: str = "") -> Response:
-        """v: picture_version, with which the address is good for ever."""
-        entry = service.catalog.find(_kind(kind), name)
-        if entry is None or entry.name != name:
-            raise HTTPException(404, "No such model")
-        version = picture_version(entry.path)
-        path = thumbnail(entry.path, entry.metadata, service.paths.cache / "thumbnails")
-        headers = A_YEAR if v and v == version else NO_STORE
-        return FileResponse(path, media_type="image/webp", headers=headers) if path else Response("No picture", 404, headers)
-
-
-def _kind(text: str) -> Kind:
-    for kind in KINDS:
-        if kind == text:
-            return kind
-    raise HTTPException(404, f"Unknown kind {text!r}. Known: {', '.join(KINDS)}.")
 
 
 def _notes(path: Path) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.networks import families, kinds
 from backend.networks.keys import split_key
@@ -141,6 +141,12 @@ def describe_names(names: Names, metadata: Mapping[str, str], sidecar: Mapping[s
         also=kinds.network_also(names, kind) if network else (),
         source=source,
     )
+
+
+def with_words(description: Description, metadata: Mapping[str, str], sidecar: Mapping[str, object] | None = None) -> Description:
+    """description: of the tensors alone. The trainer's and the person's word about the family count as in describe."""
+    family, source = _family(description.families, metadata, sidecar or {}, trust=description.is_network)
+    return replace(description, family=family, source=source)
 
 
 def fits_family(description: Description, family: str) -> bool | None:

@@ -104,7 +104,7 @@ def test_without_a_place_to_keep_them_hashes_still_work(model: Path, tmp_path: P
     (tmp_path / "file").write_text("in the way")
     cache = HashCache(tmp_path / "file" / "hashes.db")
     assert cache.sha256(model) == cache.known(model)
-    assert "cannot be kept" in caplog.text
+    assert "Nothing can be kept" in caplog.text
     cache.close()
 
 

@@ -1,12 +1,13 @@
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.networks.fit import Checkpoint, Fit, describe, describe_shapes, fit, fits_family
+from backend.networks.fit import Checkpoint, Fit, describe, describe_shapes, fit, fits_family, with_words
 from backend.networks.layout import Layout
 from backend.safetensors_header import Header, TensorInfo, read_header
 from tests.architecture import Source, reaches
@@ -49,6 +50,14 @@ def sd1() -> Checkpoint:
 
 
 # --------------------------------------------------------------------------- what it is
+
+
+@pytest.mark.parametrize("sidecar", [{}, {"sd version": "SD2"}])
+@pytest.mark.parametrize("item", [item for item in ITEMS if any(item.shapes.values())], ids=lambda item: item.name)
+def test_the_words_beside_the_tensors_can_be_heard_afterwards(item: Item, sidecar: dict[str, str]):
+    shapes = {name: shape or (0,) for name, shape in item.shapes.items()}
+    told = with_words(describe_shapes(shapes, {}), item.metadata, sidecar)
+    assert replace(told, rank=None) == replace(describe_shapes(shapes, item.metadata, sidecar), rank=None)  # names without shapes have a rank by words
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.name)
