@@ -147,11 +147,8 @@ class Library:
         fits = fits_family(description, checkpoint.family) if description else None
         if fits is None:
             return _UNTOLD
-        return (
-            Fitting("all", f"it is for {entry.family}")
-            if fits
-            else Fitting("none", f"not at all, because it is for {entry.family} and the checkpoint is {checkpoint.family}")
-        )
+        told = f"it is for {entry.family}"
+        return Fitting("all", told) if fits else Fitting("none", f"not at all, because {told} and the checkpoint is {checkpoint.family}")
 
     def _shelf(self, kind: Kind) -> Shelf:
         shelf = self._shelves[kind]
