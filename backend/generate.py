@@ -19,9 +19,11 @@ from backend.conditioning.textual_inversion import Bundled, EmbeddingStore
 from backend.errors import Interrupted
 from backend.flags import Flags
 from backend.hashes import HashCache
-from backend.job import GeneratedImage, GenerateJob, NetworkRef, SamplingOptions
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, NetworkRef, SamplingOptions
 from backend.networks.patch import Patcher
 from backend.paths import Paths
+from backend.postprocess.steps import Tools, run_steps
+from backend.postprocess.upscale import Upscalers
 from backend.progress import CancelToken, Event, Preview, Status, Step
 from backend.sampling.noise import ImageNoise
 from backend.sampling.preview import approximate
@@ -38,6 +40,7 @@ class Engine:
         self._catalog = catalog
         self._patchers: WeakKeyDictionary[Model, Patcher] = WeakKeyDictionary()
         self._embeddings = EmbeddingStore()
+        self._upscalers = Upscalers()
         self._prompts = PromptCache()
         self._text_width: int | None = None  # of the latest model: tells which embeddings fit
 
@@ -63,6 +66,11 @@ class Engine:
         return tuple(
             GeneratedImage(image=image, index=index, extra=extra, comments=comments, unused=unused, complete=complete) for index, image in enumerate(images)
         )
+
+    @torch.inference_mode()
+    def postprocess(self, job: ExtrasJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+        """One picture through the steps of the job. Raises Interrupted."""
+        return (run_steps(job, Tools(upscalers=self._upscalers, device=self._models.placement.device, on_event=on_event, cancel=cancel)),)
 
     def memory(self) -> dict[str, object]:
         """As A1111's /sdapi/v1/memory, in bytes."""

@@ -42,6 +42,11 @@ def lora_hashes(plan: Plan, index: int, unused: Collection[str] = ()) -> dict[st
     return {LORA_HASHES: ", ".join(f"{name}: {short}" for name, short in pairs.items())} if pairs else {}
 
 
+def join_labels(labels: Mapping[str, str]) -> str:
+    """ "Postprocess upscale by: 2.0, Postprocess upscaler: Lanczos"; one that is its own value stands alone, as in A1111."""
+    return ", ".join(label if label == value else f"{label}: {_quote(value)}" for label, value in labels.items())
+
+
 def read(text: str) -> dict[str, str]:
     """Every label with its value, "Prompt" and "Negative prompt" first. A text that ends in no parameters is a prompt."""
     if text.count("\r\n") == text.count("\n"):  # from a clipboard

@@ -160,6 +160,26 @@ class GenerateJob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PostprocessStep:
+    """One step of the postprocessing line. target: "module:function", which the engine calls with the options."""
+
+    name: str
+    target: str
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtrasJob:
+    """One picture through all steps."""
+
+    image: Image.Image
+    steps: tuple[PostprocessStep, ...]
+
+
+Job = GenerateJob | ExtrasJob
+
+
+@dataclass(frozen=True, kw_only=True)
 class GeneratedImage:
     """One picture of a job, and what only the run knows."""
 

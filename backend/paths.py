@@ -36,6 +36,7 @@ class Paths:
     styles_files: tuple[Path, ...]
     cache: Path
     extensions: Path
+    browsable: tuple[Path, ...]  # folders whose pictures a request may name
     checkpoint_file: Path | None = None  # --ckpt: listed first, wherever it lies
     vae_file: Path | None = None  # --vae-path: for every picture
     names: Names = field(default_factory=Names)  # of pictures
@@ -60,6 +61,7 @@ class Paths:
             styles_files=_styles(flags.styles_file) or (data / "styles.csv",),
             cache=data / "cache",
             extensions=data / "extensions",
+            browsable=() if flags.hide_ui_dir_config else (data, *(Path(folder).expanduser().absolute() for folder in flags.gradio_allowed_path)),
             checkpoint_file=_given(flags.ckpt),
             vae_file=_given(flags.vae_path),
             names=Names(longest=flags.filenames_max_length, any_character=flags.unix_filenames_sanitization),

@@ -1,7 +1,7 @@
 """What the settings say about saving: one picture or grid of a plan → files, with A1111's names in A1111's folders."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from backend.paths import Paths
 from backend.plan import Plan
 from backend.prompts.extra_networks import parse
 from backend.settings import Settings
+from backend.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,17 @@ def make_grid(plan: Plan, images: Sequence[Image.Image]) -> Image.Image | None:
         return None
     rows = row_count(len(images), n_rows=settings["n_rows"], batch_size=plan.request.batch_size, prevent_empty_spots=settings["grid_prevent_empty_spots"])
     return image_grid(images, rows, settings["grid_background_color"])
+
+
+def saved_or_comment(task: Task, save: Callable[[], Path]) -> Path | None:
+    """None where it could not be saved: the person is told, and the picture stays in the task."""
+    try:
+        return save()
+    except (OSError, WebUIError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        log.error("The picture could not be saved: %s", reason)
+        task.comment(f"The picture could not be saved: {reason}.")
+        return None
 
 
 def _encoding(settings: Settings, format: str) -> Encoding:

@@ -5,13 +5,13 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from threading import Condition, Thread
 
 from backend.catalog import Catalog
 from backend.errors import EngineFailed, WebUIError
+from backend.extras import ExtrasTask, run_extras
+from backend.extras_request import ExtrasRequest
 from backend.images.metadata import Encoding, encode
 from backend.infotext import lora_hashes, write
 from backend.job import GeneratedImage
@@ -22,7 +22,7 @@ from backend.plan import Plan, plan
 from backend.progress import Event, Preview, Status, Step
 from backend.prompts.styles import StyleTable
 from backend.request import GenerationRequest
-from backend.saving import make_grid, save_grid, save_sample
+from backend.saving import make_grid, save_grid, save_sample, saved_or_comment
 from backend.settings import SettingsStore
 from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
@@ -56,16 +56,23 @@ class GenerationService:
 
     def submit(self, request: GenerationRequest, *, id_task: str = "", save_samples: bool = True, save_grid: bool = True) -> Task:
         """Returns at once. What is wrong with the request shows in the task."""
-        task = Task(
-            id=id_task or f"task({uuid.uuid4().hex[:15]})", request=request, settings=self.settings.current, save_samples=save_samples, save_grid=save_grid
-        )
+        task = Task(id=_id(id_task), request=request, settings=self.settings.current, save_samples=save_samples, save_grid=save_grid)
+        self._enqueue(task)
+        return task
+
+    def submit_extras(self, request: ExtrasRequest, *, id_task: str = "", save_samples: bool = True) -> ExtrasTask:
+        """Likewise, for pictures that are there already."""
+        task = ExtrasTask(id=_id(id_task), extras=request, settings=self.settings.current, save_samples=save_samples)
+        self._enqueue(task)
+        return task
+
+    def _enqueue(self, task: Task) -> None:
         with self._changed:
             if self._closing:
                 raise EngineFailed("The program is ending.")
             self._queue.append(task)
             self._tasks = (*self._tasks, task)
             self._changed.notify()
-        return task
 
     def interrupt(self, id: str | None = None) -> None:
         """The running task, or the one with this id; one that still waits leaves the queue and stays listed as interrupted."""
@@ -154,6 +161,10 @@ class GenerationService:
 
     def _run(self, task: Task) -> None:
         began = time.monotonic()
+        if isinstance(task, ExtrasTask):
+            run_extras(task, self.catalog, self.paths, self._worker, partial(_hear, task))
+            log.info("extras: %d pictures in %.1f s", len(task.images), time.monotonic() - began)
+            return
         decided = plan(task.request, task.settings, self.catalog, self.styles, draw=self._draw, vae_file=self.paths.vae_file)
         task.decide(decided)
         first = 0
@@ -189,7 +200,7 @@ class GenerationService:
         task.add(
             SavedImage(
                 pixels=image.image,
-                path=_saved(task, save) if wanted else None,
+                path=saved_or_comment(task, save) if wanted else None,
                 infotext=infotext,
                 seed=decided.images[index].seed,
                 complete=image.complete,
@@ -202,19 +213,15 @@ class GenerationService:
         if pixels is None:
             return
         infotext, settings = write(decided, 0, task.extra), decided.settings
-        path = _saved(task, partial(save_grid, decided, pixels, infotext, self.paths, task.started or task.created)) if settings["grid_save"] else None
+        path = (
+            saved_or_comment(task, partial(save_grid, decided, pixels, infotext, self.paths, task.started or task.created)) if settings["grid_save"] else None
+        )
         if settings["return_grid"]:
             task.add(SavedImage(pixels=pixels, path=path, infotext=infotext, seed=decided.images[0].seed, grid=True))
 
 
-def _saved(task: Task, save: Callable[[], Path]) -> Path | None:
-    try:
-        return save()
-    except (OSError, WebUIError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        log.error("The picture could not be saved: %s", reason)
-        task.comment(f"The picture could not be saved: {reason}.")
-        return None
+def _id(given: str) -> str:
+    return given or f"task({uuid.uuid4().hex[:15]})"
 
 
 def _hear(task: Task, event: Event) -> None:

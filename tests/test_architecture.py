@@ -17,7 +17,7 @@ FROM_HEADERS = tuple(f"backend.networks.{module}" for module in ("families", "fi
 
 # From the ground up. A module may import its own layer and those below.
 LAYERS = (
-    ("backend.errors", "backend.request", "backend.progress", "backend.job", "backend.logs", "backend.compvis_names"),
+    ("backend.errors", "backend.request", "backend.extras_request", "backend.progress", "backend.job", "backend.logs", "backend.compvis_names"),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
     (
@@ -40,7 +40,17 @@ LAYERS = (
     ("backend.generate",),
     ("backend.workers.local",),
     ("backend.workers.engine",),
-    ("backend.plan", "backend.plan_networks", "backend.plan_upscalers", "backend.infotext", "backend.saving", "backend.tasks"),
+    (
+        "backend.plan",
+        "backend.plan_networks",
+        "backend.plan_upscalers",
+        "backend.plan_extras",
+        "backend.extras_steps",
+        "backend.extras",
+        "backend.infotext",
+        "backend.saving",
+        "backend.tasks",
+    ),
     ("backend.shelf", "backend.notes", "backend.library", "backend.about"),
     ("backend.service",),
     ("backend.api", "backend.guard", "ui"),

@@ -4,10 +4,12 @@ from fastapi import APIRouter, Depends, params
 
 from backend.api.access import accounts, login, page_accounts
 from backend.api.elsewhere import add_elsewhere
+from backend.api.extras import add_extras
 from backend.api.generation import add_generation
 from backend.api.internal import add_internal
 from backend.api.listings import add_listings
 from backend.api.options import add_options
+from backend.api.pictures import add_pictures
 from backend.api.progress import add_progress
 from backend.api.server import Stop, add_server, add_sysinfo
 from backend.flags import Flags
@@ -21,6 +23,8 @@ def build_router(service: GenerationService, flags: Flags, stop: Stop) -> APIRou
     add_progress(router, service)
     add_listings(router, service)
     add_options(router, service, flags)
+    add_extras(router, service)
+    add_pictures(router)
     add_elsewhere(router)
     if flags.api_server_stop:
         add_server(router, stop)

@@ -2,22 +2,32 @@
 
 import io
 import logging
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from backend.errors import WebUIError
+from backend.images.foreign import foreign_infotext
 
 log = logging.getLogger(__name__)
 
 PARAMETERS = "parameters"
 LONGEST_EXIF = 65_000  # bytes, in a JPEG
+LONGEST_NAME = 80  # bytes, of a text in a PNG
 FORMATS: Mapping[str, str] = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF"}  # suffix: Pillow's name
 
 _EXIF, _USER_COMMENT = ExifTags.IFD.Exif, ExifTags.Base.UserComment
+_NO_WORDS = frozenset(
+    "jfif jfif_version jfif_unit jfif_density dpi exif loop background timestamp duration progressive progression".split()  # A1111's
+    + "icc_profile chromaticity photoshop xmp transparency gamma srgb".split()
+)
+_UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error, MemoryError)
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 
 
@@ -30,30 +40,43 @@ class Encoding:
     lossless: bool = False  # WebP
 
 
-def encode(image: Image.Image, infotext: str, encoding: Encoding) -> bytes:
-    """infotext "": nothing is written about the picture."""
+def encode(image: Image.Image, infotext: str, encoding: Encoding, texts: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """infotext "": nothing is written about the picture. texts: more of them by name, which only a PNG can hold."""
     data, format = io.BytesIO(), FORMATS[encoding.format]
-    infotext = infotext.replace("\0", "").encode("utf-8", "replace").decode()  # what no format can hold
-    image.convert("RGB" if format == "JPEG" else image.mode).save(data, format, **_OPTIONS[format](encoding), **_metadata(infotext, format))
+    metadata = _metadata(_holdable(infotext), {_holdable(name): _holdable(text) for name, text in texts.items()}, format)
+    image.convert("RGB" if format == "JPEG" else image.mode).save(data, format, **_OPTIONS[format](encoding), **metadata)
     return data.getvalue()
 
 
 def read_infotext(source: BinaryIO | bytes) -> str:
-    """As any program in A1111's manner wrote it; "" where there is none. Raises WebUIError for what is no picture."""
+    """Of a file; see infotext_of. Raises WebUIError for what is no picture."""
+    return infotext_of(open_image(source))
+
+
+def open_image(source: BinaryIO | bytes | Path) -> Image.Image:
+    """Loaded, with its metadata. Raises WebUIError for what is no picture, is cut off, or is too large."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return _infotext(image)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            image.load()
+            image.getexif().get_ifd(_EXIF)  # whether it can be read
+            return image
+    except (*_UNREADABLE, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise WebUIError("This is no picture that can be read.") from error
 
 
-def _metadata(infotext: str, format: str) -> dict[str, Any]:
-    if not infotext:
-        return {}
+def _holdable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _metadata(infotext: str, texts: Mapping[str, str], format: str) -> dict[str, Any]:
     if format == "PNG":
         info = PngInfo()
-        info.add_text(PARAMETERS, infotext)
+        for name, text in {PARAMETERS: infotext, **texts}.items():
+            if text and 0 < len(name) < LONGEST_NAME and name.isprintable() and name.isascii():
+                info.add_text(name, text)
         return {"pnginfo": info}
+    if not infotext:
+        return {}
     exif = _exif(infotext)
     if format == "JPEG" and len(exif) > LONGEST_EXIF:
         log.warning("The parameters are too long for a JPEG and are not written into it.")
@@ -75,13 +98,21 @@ _OPTIONS: Mapping[str, Callable[[Encoding], dict[str, Any]]] = {
 }
 
 
-def _infotext(image: Image.Image) -> str:
+def infotext_of(image: Image.Image) -> str:
+    """Of other programs: translated, as far as it maps. "" where there is none."""
     image.load()  # a PNG's text may follow its pixels
     text = image.info.get(PARAMETERS)
     if isinstance(text, str) and text:
         return text
     comment = image.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
-    return _decode(comment) if comment else _text(image.info.get("comment", ""))  # a GIF's
+    own = _decode(comment) if comment else _text(image.info.get("comment", "")) if image.format == "GIF" else ""
+    return own or foreign_infotext(image)
+
+
+def other_items(image: Image.Image) -> dict[str, str]:
+    """What else the file says in words."""
+    items = {key: _text(value) for key, value in image.info.items() if isinstance(key, str) and key not in _NO_WORDS and isinstance(value, str | bytes)}
+    return {key: text for key, text in items.items() if key != PARAMETERS}
 
 
 def _decode(comment: bytes | str) -> str:

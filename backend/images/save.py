@@ -20,7 +20,11 @@ def save_image(image: Image.Image, folder: Path, *, name: str = "", basename: st
 
     The folder is made where it is missing.
     """
-    data, suffix = encode(image, infotext, encoding), f".{encoding.format}"
+    return save_data(encode(image, infotext, encoding), folder, f".{encoding.format}", name=name, basename=basename, numbered=numbered or not name)
+
+
+def save_data(data: bytes, folder: Path, suffix: str, *, name: str = "", basename: str = "", numbered: bool | None = None) -> Path:
+    """The same for a picture that is encoded already. numbered None: where it has no name."""
     folder.mkdir(parents=True, exist_ok=True)
     stems = _numbered(folder, name, basename) if numbered or not name else _with_ending(shorten(name))
     return write_new(folder, (f"{stem}{suffix}" for stem in stems), data)

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Protocol
 
 from backend.errors import EngineFailed, Interrupted, WebUIError
-from backend.job import GeneratedImage, GenerateJob
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, Job
 from backend.progress import CancelToken, Event
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,8 @@ class Engine(Protocol):
     """What draws. Structural, so that tests can put a fake in its place."""
 
     def generate(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]: ...
+
+    def postprocess(self, job: ExtrasJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]: ...
 
     def memory(self) -> dict[str, object]: ...
 
@@ -29,16 +31,21 @@ class LocalWorker:
         self._engine = engine
         self._busy = Lock()
 
-    def run(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+    def run(self, job: Job, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         with self._busy:
             try:
-                return self._engine.generate(job, on_event, cancel)
+                return self._do(job, on_event, cancel)
             except Interrupted:  # before anything was drawn
                 return ()
             except WebUIError:
                 raise
             except Exception as error:
                 raise EngineFailed(_sentence(error)) from error
+
+    def _do(self, job: Job, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+        if isinstance(job, ExtrasJob):
+            return self._engine.postprocess(job, on_event, cancel)
+        return self._engine.generate(job, on_event, cancel)
 
     def status(self) -> str:
         return "busy" if self._busy.locked() else "ready"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.job import GeneratedImage, GenerateJob
+from backend.job import GeneratedImage, Job
 from backend.progress import Event
 
 # ---- from the front to the engine
@@ -20,7 +20,7 @@ class Build:
 @dataclass(frozen=True, kw_only=True)
 class Run:
     id: int
-    job: GenerateJob
+    job: Job
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from threading import Lock, Thread
 
 from backend import errors
 from backend.errors import EngineFailed, WebUIError
-from backend.job import GeneratedImage, GenerateJob
+from backend.job import GeneratedImage, Job
 from backend.progress import CancelToken, Event, Status
 from backend.workers.messages import Answer, Ask, Build, Cancel, Failed, Finished, Ready, Run, Told
 
@@ -43,7 +43,7 @@ class ProcessWorker:
         self._closed = False
         self._child = _Child(self._build)
 
-    def run(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+    def run(self, job: Job, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         with self._busy:
             return self._alive().run(job, on_event, cancel)
 
@@ -112,7 +112,7 @@ class _Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def run(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+    def run(self, job: Job, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         if not self.ready.is_set():
             on_event(Status(text="Starting the engine"))
         while not self.ready.wait(LOOK_AT_CANCEL):

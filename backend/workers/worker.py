@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from backend.job import GeneratedImage, GenerateJob
+from backend.job import GeneratedImage, Job
 from backend.progress import CancelToken, Event
 
 
 class Worker(Protocol):
     """Runs jobs one after another. Only jobs go down, only events and pictures come up."""
 
-    def run(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+    def run(self, job: Job, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         """Blocks until the batch is done. After a cancel the pictures as far as they got come back with complete=False.
 
         Raises WebUIError for what the person can mend, EngineFailed if the engine died (the next run starts a new one).

@@ -9,7 +9,7 @@ from threading import Event as Flag
 from PIL import Image
 
 from backend.errors import Interrupted, NotFound, WebUIError
-from backend.job import GeneratedImage, GenerateJob
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob
 from backend.progress import CancelToken, Event, Preview, Status, Step
 
 
@@ -36,6 +36,14 @@ class FakeEngine:
                 while not cancel.cancelled:
                     Flag().wait(0.002)
         return self._draw(job, complete=True)
+
+    def postprocess(self, job: ExtrasJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+        """Twice the size; a picture that starts with (1, 2, 3) hangs until a cancel."""
+        on_event(Step(step=1, steps=2))
+        while job.image.convert("RGB").getpixel((0, 0)) == (1, 2, 3) and not cancel.cancelled:
+            Flag().wait(0.002)
+        image = job.image.convert("RGB").resize((job.image.width * 2, job.image.height * 2))
+        return (GeneratedImage(image=image, index=0, extra={step.name: "yes" for step in job.steps}, complete=not cancel.cancelled),)
 
     def memory(self) -> dict[str, object]:
         return {"ram": {"free": 2.0, "used": 1, "total": 3.0}, "cuda": {"error": "unavailable"}}
