@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from backend import logs
 from backend.errors import WebUIError
+from backend.exposure import Exposure, address, is_local, qr_code, urls
 from backend.flags import Flags, parse_flags, unhonoured
 from backend.paths import Paths
 from backend.workers.process import ProcessWorker
@@ -73,12 +74,6 @@ def listen(flags: Flags) -> socket.socket:
     except OSError as error:
         reason = "is in use by another program" if error.errno in (EADDRINUSE, WINDOWS_IN_USE) else f"cannot be opened ({error.strerror or error})"
         raise WebUIError(f"Port {port} on {host} {reason}. Stop that program, or choose another port with --port.") from error
-
-
-def address(flags: Flags) -> tuple[str, int]:
-    """Host and port. A1111's API without a page has a port of its own."""
-    host = flags.server_name or ("0.0.0.0" if flags.listen else "127.0.0.1")
-    return host, flags.port or (7861 if flags.nowebui else 7860)
 
 
 def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.socket) -> bool:
@@ -150,7 +145,7 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     from backend.settings import SettingsStore
 
     catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
-    return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleTable.read(paths.styles_files))
+    return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleTable.read(paths.styles_files), Exposure.of(flags))
 
 
 def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda restart: None) -> "ASGIApp":
@@ -159,10 +154,11 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     from starlette.middleware.cors import CORSMiddleware
 
     from backend.api import errors
-    from backend.api.access import page_accounts, page_login
+    from backend.api.access import GradioLogin, page_accounts, page_login
     from backend.api.docs import add_docs
     from backend.api.router import api_login, build_internal_router, build_ping, build_router
     from backend.guard import Guard
+    from backend.subpath import SubPath
 
     app = FastAPI(title="Stable Diffusion", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
@@ -186,22 +182,26 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         accounts = page_accounts(flags)
         app.include_router(routes.build_routes(service), dependencies=[Depends(page_login(app))] if accounts else [])
         blocks.mount(app, page, accounts)
-    return Guard(app, names=[flags.server_name] if flags.server_name else [], origins=origins, origin_regex=origin_regex or "")
+        if accounts:
+            app.add_middleware(GradioLogin, whole=app)
+    inner = SubPath(app, flags.subpath) if flags.subpath else app
+    return Guard(inner, names=[flags.server_name] if flags.server_name else [], origins=origins, origin_regex=origin_regex or "")
 
 
 def api_is_served(flags: Flags) -> bool:
     """Always for this machine; for others only if asked for, as in A1111."""
-    here = address(flags)[0] in ("127.0.0.1", "::1", "localhost")
-    return here or flags.api or flags.nowebui
+    return is_local(flags) or flags.api or flags.nowebui
 
 
 def announce(flags: Flags) -> None:
-    host, port = address(flags)
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    url = f"{'https' if flags.tls_certfile else 'http'}://{shown}:{port}"
-    log.info("Ready: %s%s", url, " (the API alone, under /sdapi/v1)" if flags.nowebui else "")
+    here, *elsewhere = urls(flags)
+    log.info("Ready: %s%s", here, " (the API alone, under /sdapi/v1)" if flags.nowebui else "")
+    if elsewhere:
+        log.info("From other devices in the network: %s\n%s", " or ".join(elsewhere), qr_code(elsewhere[0]))
+    if Exposure.of(flags).open and not flags.nowebui:
+        log.warning("Anyone in the network can use this page: there is no password. --gradio-auth name:password sets one.")
     if flags.autolaunch and not flags.nowebui:
-        Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        Thread(target=webbrowser.open, args=(here,), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,12 @@ class NotFound(WebUIError):
     status = 404
 
 
+class Forbidden(WebUIError):
+    """Not for this visitor."""
+
+    status = 403
+
+
 class EngineFailed(WebUIError):
     """The engine process died or raised; not the person's fault."""
 

@@ -10,6 +10,7 @@ from threading import Condition, Thread
 
 from backend.catalog import Catalog
 from backend.errors import EngineFailed, WebUIError
+from backend.exposure import Exposure
 from backend.extras import ExtrasTask, run_extras
 from backend.extras_request import ExtrasRequest
 from backend.images.metadata import Encoding, encode
@@ -36,12 +37,21 @@ FRESH = 4  # of these, the last ones keep their pixels in memory
 class GenerationService:
     """Tasks run one after another, in the order of their coming, in a thread of the service's own. Every method may be called from any thread."""
 
-    def __init__(self, settings: SettingsStore, catalog: Catalog, worker: Worker, paths: Paths, styles: StyleTable) -> None:
+    def __init__(
+        self,
+        settings: SettingsStore,
+        catalog: Catalog,
+        worker: Worker,
+        paths: Paths,
+        styles: StyleTable,
+        exposure: Exposure = Exposure(),  # noqa: B008 (a frozen value)
+    ) -> None:
         self.settings = settings
         self.catalog = catalog
         self.library = Library(catalog, Marks(paths.data / "library.db"))
         self.styles = styles
         self.paths = paths
+        self.exposure = exposure
         self._worker = worker
         self._draw = random.Random()
         self._changed = Condition()

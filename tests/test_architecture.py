@@ -19,7 +19,16 @@ FROM_HEADERS = tuple(f"backend.networks.{module}" for module in ("families", "fi
 LAYERS = (
     ("backend.errors", "backend.request", "backend.extras_request", "backend.progress", "backend.job", "backend.logs", "backend.compvis_names"),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
-    ("backend.flags", "backend.paths", "backend.settings", "backend.setting_table", "backend.sampling.names", "backend.prompts", "backend.images"),
+    (
+        "backend.flags",
+        "backend.exposure",
+        "backend.paths",
+        "backend.settings",
+        "backend.setting_table",
+        "backend.sampling.names",
+        "backend.prompts",
+        "backend.images",
+    ),
     (
         *FROM_HEADERS,
         "backend.structures",
@@ -53,7 +62,7 @@ LAYERS = (
     ),
     ("backend.shelf", "backend.notes", "backend.library", "backend.about"),
     ("backend.service",),
-    ("backend.api", "backend.guard", "ui"),
+    ("backend.api", "backend.guard", "backend.subpath", "ui"),
     ("app",),
 )
 FRONT = ("app", "ui", "backend.api", "backend.service", "backend.tasks", "backend.plan", "backend.workers.process", "backend.workers.worker")

@@ -16,6 +16,7 @@ STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("page.js", "progress.js", "bar.js", "gallery.js", "suggestions.js", "keys.js")  # page.js makes `webui`, the others fill it
 STYLES = ("layout.css", "controls.css", "gallery.css")
 Made = TypeVar("Made")
+OPEN = '<p class="notice" role="note">Anyone in this network can use this page. A password: <code>--gradio-auth name:password</code></p>'
 AN_HOUR, A_DAY = 3600, 86400
 
 
@@ -31,6 +32,8 @@ def mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str] | None = 
 
 def _build(service: GenerationService) -> gr.Blocks:
     with gr.Blocks(title="Stable Diffusion", analytics_enabled=False, fill_width=True, delete_cache=(AN_HOUR, A_DAY)) as blocks:
+        if service.exposure.open:
+            gr.HTML(html_template=OPEN, elem_id="open_to_all", apply_default_css=False)
         settings = quicksettings.build(service)
         with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
             txt2img.build(service, blocks, settings)

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.errors import WebUIError
 from backend.flags import Flags
@@ -44,15 +47,30 @@ def login(accounts: Mapping[str, str]) -> Callable[[HTTPBasicCredentials], Await
 
 
 def page_login(app: FastAPI) -> Callable[[Request], Awaitable[None]]:
-    """A dependency for the page's own routes: Gradio's login protects only Gradio's. Gradio must be the last that is mounted.
-
-    Reads Gradio's cookies and tokens, which are no public interface of it; a test watches.
-    """
+    """A dependency for the page's own routes: Gradio's login protects only some of Gradio's. Gradio must be the last that is mounted."""
 
     async def check(request: Request) -> None:
-        page = app.router.routes[-1].app  # type: ignore[attr-defined]
-        cookies = (request.cookies.get(f"{kind}-{page.cookie_id}") for kind in ("access-token", "access-token-unsecure"))
-        if not any(cookie in page.tokens for cookie in cookies):
+        if not _is_logged_in(app, request):
             raise HTTPException(401, "Log in first")
 
     return check
+
+
+class GradioLogin:
+    """ASGI middleware: of Gradio's own routes, those that its login leaves open ask for it too."""
+
+    def __init__(self, app: ASGIApp, *, whole: FastAPI) -> None:
+        self._app = app
+        self._whole = whole
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "/gradio_api/" in scope["path"] and not _is_logged_in(self._whole, HTTPConnection(scope)):
+            return await JSONResponse({"detail": "Log in first"}, 401)(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
+def _is_logged_in(app: FastAPI, connection: HTTPConnection) -> bool:
+    """Reads Gradio's cookies and tokens, which are no public interface of it; a test watches."""
+    page = app.router.routes[-1].app  # type: ignore[attr-defined]
+    cookies = (connection.cookies.get(f"{kind}-{page.cookie_id}") for kind in ("access-token", "access-token-unsecure"))
+    return any(cookie in page.tokens for cookie in cookies)

@@ -16,7 +16,7 @@ def add_docs(app: FastAPI, dependencies: Sequence[Depends] = ()) -> None:
     """dependencies: who may read. The scripts themselves are public knowledge."""
     router = APIRouter(include_in_schema=False, dependencies=dependencies)
 
-    @router.get("/openapi.json")
+    @router.api_route("/openapi.json", methods=["GET", "HEAD"])  # else HEAD would reach Gradio's own
     def describe() -> dict[str, object]:
         return app.openapi()
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from backend.errors import WebUIError
+from backend.exposure import Exposure
 from backend.request import GenerationRequest
 
 FINISHED = ("done", "failed", "interrupted")
@@ -116,6 +117,7 @@ class FakeService:
         with self._work:
             self._work.wait_for(lambda: all(task.state in FINISHED for task in self._tasks), 10)
             self._tasks = []
+        self.exposure = Exposure()
         self.paths = SimpleNamespace(cache=folder / "cache")
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
         self.grid = False
