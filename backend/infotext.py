@@ -38,13 +38,18 @@ def write(plan: Plan, index: int, extra: Mapping[str, str], unused: Collection[s
 
 def lora_hashes(plan: Plan, index: int, unused: Collection[str] = ()) -> dict[str, str]:
     """ "Lora hashes" of one picture, as A1111 writes them; empty where there are none."""
-    pairs = {name.replace(":", "").replace(",", ""): short for name, short in plan.images[index].hashes if name not in unused}
+    pairs = {network_name(name): short for name, short in plan.images[index].hashes if name not in unused}
     return {LORA_HASHES: ", ".join(f"{name}: {short}" for name, short in pairs.items())} if pairs else {}
 
 
 def join_labels(labels: Mapping[str, str]) -> str:
     """ "Postprocess upscale by: 2.0, Postprocess upscaler: Lanczos"; one that is its own value stands alone, as in A1111."""
     return ", ".join(label if label == value else f"{label}: {_quote(value)}" for label, value in labels.items())
+
+
+def network_name(name: str) -> str:
+    """As it stands in "Lora hashes"."""
+    return name.replace(":", "").replace(",", "")
 
 
 def read(text: str) -> dict[str, str]:

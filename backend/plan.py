@@ -1,6 +1,5 @@
 """request + settings + catalog → Plan: styles merged, seeds drawn, networks parsed, names resolved, split in batches."""
 
-import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +9,7 @@ from typing import Any
 from backend.catalog import Catalog, Entry
 from backend.errors import NotFound, WebUIError
 from backend.job import ConditioningOptions, FileRef, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
-from backend.plan_networks import Networks, Passes, find_networks, hints, with_default_network
-from backend.prompts.comments import strip_comments
+from backend.plan_prompts import PicturePrompts, picture_prompts
 from backend.prompts.styles import StyleTable
 from backend.request import GenerationRequest, Seed
 from backend.sampling.names import CHURN, SAMPLERS, SCHEDULERS, SamplerInfo, find_sampler, find_scheduler, split_old_name
@@ -68,13 +66,12 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     sampler, schedule_type = choose_sampler(request)
     checkpoint, checkpoint_comments = _checkpoint(request, settings, catalog)
     vae = _vae(checkpoint, settings, catalog, vae_file)
-    texts = _texts(request, settings, styles, catalog)
-    networks = {prompt: _networks(prompt, request, settings, catalog) for prompt, _ in texts}
-    images = tuple(_images(texts, networks, _seeds(request, draw), settings))
+    prompts = picture_prompts(request, settings, styles, catalog)
+    images = tuple(_images(prompts, _seeds(request, draw), settings))
     sampling, model = _sampling(request, settings, sampler, schedule_type), _model(request, settings, checkpoint, vae)
-    about_prompts = (comment for prompt, negative in dict.fromkeys(texts) for comment in (*networks[prompt].comments, *hints(negative)))
+    about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)
     return Plan(
-        jobs=tuple(_jobs(request, settings, images, networks, sampling, model)),
+        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model)),
         request=request,
         settings=settings,
         images=images,
@@ -114,33 +111,15 @@ def _check_limits(request: GenerationRequest) -> None:
             raise WebUIError(f"{label} cannot be {value}: from {least} to {most} is possible.")
 
 
-def _texts(request: GenerationRequest, settings: Settings, styles: StyleTable, catalog: Catalog) -> list[tuple[str, str]]:
-    """Prompt and negative prompt of every picture, with their tags."""
-    count = request.batch_size * request.n_iter
-    prompts, negatives = request.prompts or (request.prompt,) * count, request.negative_prompts or (request.negative_prompt,) * count
-    for name, texts in (("prompts", prompts), ("negative prompts", negatives)):
-        if len(texts) != count:
-            raise WebUIError(f"There are {len(texts)} {name} for {count} pictures: one for each is needed.")
-    decided = {asked: _text(*asked, request, settings, styles, catalog) for asked in zip(prompts, negatives, strict=True)}
-    return [decided[asked] for asked in zip(prompts, negatives, strict=True)]
-
-
-def _text(prompt: str, negative: str, request: GenerationRequest, settings: Settings, styles: StyleTable, catalog: Catalog) -> tuple[str, str]:
-    prompt, negative = styles.apply(prompt, negative, request.styles)
-    if settings["enable_prompt_comments"]:
-        prompt, negative = strip_comments(prompt), strip_comments(negative)
-    return (prompt if request.disable_extra_networks else with_default_network(prompt, settings, catalog)), negative
-
-
-def _networks(prompt: str, request: GenerationRequest, settings: Settings, catalog: Catalog) -> Networks:
-    passes, apply = Passes(request.sampling.steps), not request.disable_extra_networks
-    return find_networks(prompt, catalog, passes, presets=settings["lora_block_presets"], apply=apply)
-
-
-def _images(texts: Sequence[tuple[str, str]], networks: Mapping[str, Networks], seeds: Sequence[tuple[int, int]], settings: Settings) -> Iterable[PlannedImage]:
-    told = settings["lora_add_hashes_to_infotext"]
-    for (prompt, negative), (seed, subseed) in zip(texts, seeds, strict=True):
-        yield PlannedImage(prompt=prompt, negative_prompt=negative, seed=seed, subseed=subseed, hashes=networks[prompt].hashes if told else ())
+def _images(prompts: Sequence[PicturePrompts], seeds: Sequence[tuple[int, int]], settings: Settings) -> Iterable[PlannedImage]:
+    for each, (seed, subseed) in zip(prompts, seeds, strict=True):
+        yield PlannedImage(
+            prompt=each.first.prompt,
+            negative_prompt=each.first.negative_prompt,
+            seed=seed,
+            subseed=subseed,
+            hashes=each.hashes if settings["lora_add_hashes_to_infotext"] else (),
+        )
 
 
 def _seeds(request: GenerationRequest, draw: random.Random) -> list[tuple[int, int]]:
@@ -156,15 +135,16 @@ def _jobs(
     request: GenerationRequest,
     settings: Settings,
     images: Sequence[PlannedImage],
-    networks: Mapping[str, Networks],
+    prompts: Sequence[PicturePrompts],
     sampling: SamplingOptions,
     model: ModelOptions,
 ) -> Iterable[GenerateJob]:
     seed = request.seed
     resize = (seed.resize_from_w, seed.resize_from_h)
-    for batch in _batches(images, request.batch_size, networks):
+    for start, end in _batches(prompts, request.batch_size):
+        batch, told = images[start:end], prompts[start:end]
         yield GenerateJob(
-            prompts=tuple(networks[image.prompt].text for image in batch),
+            prompts=tuple(each.first.networks.text for each in told),
             negative_prompts=tuple(image.negative_prompt for image in batch),
             seeds=tuple(image.seed for image in batch),
             subseeds=tuple(image.subseed for image in batch),
@@ -172,7 +152,7 @@ def _jobs(
             seed_resize_from=resize if min(resize) > 0 else (0, 0),
             width=request.size.width // 8 * 8,
             height=request.size.height // 8 * 8,
-            networks=networks[batch[0].prompt].networks,
+            networks=told[0].first.networks.networks,
             sampling=sampling,
             conditioning=_conditioning(settings),
             model=model,
@@ -180,11 +160,13 @@ def _jobs(
         )
 
 
-def _batches(images: Sequence[PlannedImage], size: int, networks: Mapping[str, Networks]) -> Iterable[Sequence[PlannedImage]]:
-    """At most `size` pictures each, and split where the networks change: weights are the same for a whole batch."""
-    for start in range(0, len(images), size):
-        for _, batch in itertools.groupby(images[start : start + size], lambda image: networks[image.prompt].networks):
-            yield tuple(batch)
+def _batches(prompts: Sequence[PicturePrompts], size: int) -> Iterable[tuple[int, int]]:
+    """First picture and the one after the last: at most `size`, and split where the networks change, since weights are the same for a whole batch."""
+    start = 0
+    for end in range(1, len(prompts) + 1):
+        if end == len(prompts) or end % size == 0 or prompts[end].networks != prompts[start].networks:
+            yield start, end
+            start = end
 
 
 def _sampling(request: GenerationRequest, settings: Settings, sampler: SamplerInfo, schedule_type: str) -> SamplingOptions:

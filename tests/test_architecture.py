@@ -52,11 +52,13 @@ LAYERS = (
     (
         "backend.plan",
         "backend.plan_networks",
+        "backend.plan_prompts",
         "backend.plan_upscalers",
         "backend.plan_extras",
         "backend.extras_steps",
         "backend.extras",
         "backend.infotext",
+        "backend.paste",
         "backend.saving",
         "backend.tasks",
     ),

@@ -13,10 +13,12 @@ from backend.api.base64_image import encode
 from backend.api.progress import timestamp
 from backend.api.schemas import TextToImageResponse, Txt2ImgBody
 from backend.api.waiting import ended
+from backend.catalog import Catalog
 from backend.errors import WebUIError
-from backend.fields import BY_KEY, NOT_YET, from_labels, not_yet, to_request
+from backend.fields import BY_KEY, NOT_YET, not_yet, to_request
 from backend.hashes import SHORT
 from backend.infotext import VERSION, read
+from backend.paste import paste
 from backend.plan import Plan
 from backend.service import GenerationService
 from backend.settings import Settings
@@ -29,7 +31,7 @@ def add_generation(router: APIRouter, service: GenerationService) -> None:
     @router.post("/txt2img", response_model=TextToImageResponse)
     async def txt2img(body: Txt2ImgBody) -> object:  # type: ignore[valid-type]
         _refuse_scripts(body)
-        parameters = _parameters(body, service.settings.current)
+        parameters = _parameters(body, service.settings.current, service.catalog)
         request = to_request(_asked(parameters))
         save = bool(parameters["save_images"])
         task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
@@ -43,14 +45,14 @@ def add_generation(router: APIRouter, service: GenerationService) -> None:
         return answer
 
 
-def _parameters(body: BaseModel, settings: Settings) -> dict[str, Any]:
+def _parameters(body: BaseModel, settings: Settings, catalog: Catalog) -> dict[str, Any]:
     """The whole request by A1111's keys: what the body says, then what its infotext says, then the defaults."""
     if body.model_extra:
         log.info("txt2img: ignored what is no field of A1111's: %s", ", ".join(body.model_extra))
     values = {key: getattr(body, key) for key in type(body).model_fields}
     said = {key: values[key] for key in body.model_fields_set & values.keys()}
     if values["infotext"]:
-        values |= _of_infotext(values["infotext"], settings, said)
+        values |= _of_infotext(values["infotext"], said, settings, catalog)
     return values
 
 
@@ -61,11 +63,10 @@ def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
     return {key: BY_KEY[key].api_default if value is None and key in BY_KEY else value for key, value in values.items()}
 
 
-def _of_infotext(text: str, settings: Settings, said: dict[str, Any]) -> dict[str, Any]:
-    labels = read(text)
-    if missing := not_yet(labels):
+def _of_infotext(text: str, said: dict[str, Any], settings: Settings, catalog: Catalog) -> dict[str, Any]:
+    if missing := not_yet(read(text)):
         raise WebUIError(f"{missing[0]}, which the infotext asks for, is not supported yet.")
-    told = from_labels(labels, settings)
+    told = paste(text, settings, catalog)
     overrides = {**told.get("override_settings", {}), **(said.get("override_settings") or {})}
     return {**told, **said, **({"override_settings": overrides} if overrides else {})}
 

@@ -16,7 +16,9 @@ from backend.listing import Refused
 from backend.networks.blocks import read_blocks
 from backend.plan import Plan, plan
 from backend.plan_networks import Passes, find_networks
+from backend.plan_prompts import PicturePrompts, picture_prompts
 from backend.prompts.styles import Style, StyleTable
+from backend.request import Hires
 from backend.settings import Settings
 from tests.backend.fake_catalog import FakeCatalog, entry
 
@@ -305,8 +307,23 @@ def test_pictures_may_have_negative_prompts_of_their_own_and_styles_are_merged_i
     assert {image.prompt for image in decided.images} == {"cinematic a cat"}
 
 
+def test_the_hires_pass_has_the_networks_of_its_own_prompt_or_the_pictures():
+    request = replace(to_request({"steps": 10, "n_iter": 2}), prompts=("a <lora:ink:1:hr=0.5>", "b <lora:ink:1:stop=1.5>"))
+
+    def decided(hires: Hires) -> list[PicturePrompts]:
+        return list(picture_prompts(replace(request, hires=hires), Settings(), STYLES, CATALOG))
+
+    first, second = decided(Hires(steps=4))
+    assert [[(ref.unet_weight, ref.stop) for ref in refs] for refs in first.networks] == [[(1, None)], [(0.5, None)]]
+    assert [[(ref.unet_weight, ref.stop) for ref in refs] for refs in second.networks] == [[(1, None)], [(1, 2)]]
+    (own, _) = decided(Hires(prompt="c <lora:Oil:1>"))
+    assert own.hires and (own.hires.networks.text, own.hires.prompt) == ("c ", "c <lora:Oil:1>")
+    assert own.hashes == (("ink", "aaaaaaaaaaaa"), ("Oil", "bbbbbbbbbbbb"))
+    assert [[ref.label for ref in refs] for refs in own.networks] == [["ink"], ["Oil"]]
+
+
 def test_too_few_prompts_are_refused():
-    with pytest.raises(WebUIError, match="There are 1 prompts for 2 pictures"):
+    with pytest.raises(WebUIError, match="The number of prompts is 1, that of pictures 2"):
         plan(replace(to_request({"batch_size": 2}), prompts=("a",)), Settings(), CATALOG, STYLES, draw=random.Random(0))
 
 

@@ -1,0 +1,79 @@
+"""What each picture is told: its prompts with styles merged, and the networks that their tags ask for, in the first pass and in the hires pass."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from backend.catalog import Catalog
+from backend.errors import WebUIError
+from backend.job import NetworkRef
+from backend.plan_networks import Networks, Passes, find_networks, hints, with_default_network
+from backend.prompts.comments import strip_comments
+from backend.prompts.styles import StyleTable
+from backend.request import GenerationRequest
+from backend.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassPrompts:
+    """Of one picture in one pass. The prompts have their tags; what an engine encodes is networks.text."""
+
+    prompt: str
+    negative_prompt: str
+    networks: Networks
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePrompts:
+    first: PassPrompts
+    hires: PassPrompts | None  # None: there is no hires pass
+
+    @property
+    def passes(self) -> tuple[PassPrompts, ...]:
+        return (self.first, self.hires) if self.hires else (self.first,)
+
+    @property
+    def networks(self) -> tuple[tuple[NetworkRef, ...], ...]:
+        """Of each pass: pictures for which they are equal can be drawn together."""
+        return tuple(prompts.networks.networks for prompts in self.passes)
+
+    @property
+    def hashes(self) -> tuple[tuple[str, str], ...]:
+        """(name, hash) of all that is used in either pass."""
+        return tuple({pair: None for prompts in self.passes for pair in prompts.networks.hashes})
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        return tuple({comment: None for prompts in self.passes for comment in (*prompts.networks.comments, *hints(prompts.negative_prompt))})
+
+
+def picture_prompts(request: GenerationRequest, settings: Settings, styles: StyleTable, catalog: Catalog) -> tuple[PicturePrompts, ...]:
+    """One for each picture of the request; equal ones are one object."""
+    asked = tuple(_asked(request))
+    decided = {texts: _decide(*texts, request, settings, styles, catalog) for texts in dict.fromkeys(asked)}
+    return tuple(decided[texts] for texts in asked)
+
+
+def _asked(request: GenerationRequest) -> Iterator[tuple[str, str]]:
+    count = request.batch_size * request.n_iter
+    prompts, negatives = request.prompts or (request.prompt,) * count, request.negative_prompts or (request.negative_prompt,) * count
+    for name, texts in (("prompts", prompts), ("negative prompts", negatives)):
+        if len(texts) != count:
+            raise WebUIError(f"The number of {name} is {len(texts)}, that of pictures {count}: one for each is needed.")
+    return zip(prompts, negatives, strict=True)
+
+
+def _decide(prompt: str, negative: str, request: GenerationRequest, settings: Settings, styles: StyleTable, catalog: Catalog) -> PicturePrompts:
+    """A hires prompt of its own brings its own tags; an empty one is the picture's."""
+    passes = Passes(request.sampling.steps, (request.hires.steps or request.sampling.steps) if request.hires else 0)
+
+    def decide(prompt: str, negative: str, *, hires: bool) -> PassPrompts:
+        prompt, negative = styles.apply(prompt, negative, request.styles)
+        if settings["enable_prompt_comments"]:
+            prompt, negative = strip_comments(prompt), strip_comments(negative)
+        if apply := not request.disable_extra_networks:
+            prompt = with_default_network(prompt, settings, catalog)
+        networks = find_networks(prompt, catalog, passes, hires=hires, presets=settings["lora_block_presets"], apply=apply)
+        return PassPrompts(prompt=prompt, negative_prompt=negative, networks=networks)
+
+    second = request.hires and decide(request.hires.prompt or prompt, request.hires.negative_prompt or negative, hires=True)
+    return PicturePrompts(first=decide(prompt, negative, hires=False), hires=second)
