@@ -140,12 +140,12 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     """Settings, files, styles and the queue over them."""
     from backend.catalog import Catalog
     from backend.hashes import HashCache
-    from backend.prompts.styles import StyleTable
+    from backend.prompts.style_file import StyleFiles
     from backend.service import GenerationService
     from backend.settings import SettingsStore
 
     catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
-    return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleTable.read(paths.styles_files), Exposure.of(flags))
+    return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags))
 
 
 def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda restart: None) -> "ASGIApp":

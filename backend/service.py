@@ -21,7 +21,7 @@ from backend.marks import Marks
 from backend.paths import Paths
 from backend.plan import Plan, plan
 from backend.progress import Event, Preview, Status, Step
-from backend.prompts.styles import StyleTable
+from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
 from backend.saving import make_grid, save_grid, save_sample, saved_or_comment
 from backend.settings import SettingsStore
@@ -43,7 +43,7 @@ class GenerationService:
         catalog: Catalog,
         worker: Worker,
         paths: Paths,
-        styles: StyleTable,
+        styles: StyleFiles,
         exposure: Exposure = Exposure(),  # noqa: B008 (a frozen value)
     ) -> None:
         self.settings = settings
@@ -175,7 +175,7 @@ class GenerationService:
             run_extras(task, self.catalog, self.paths, self._worker, partial(_hear, task))
             log.info("extras: %d pictures in %.1f s", len(task.images), time.monotonic() - began)
             return
-        decided = plan(task.request, task.settings, self.catalog, self.styles, draw=self._draw, vae_file=self.paths.vae_file)
+        decided = plan(task.request, task.settings, self.catalog, self.styles.table, draw=self._draw, vae_file=self.paths.vae_file)
         task.decide(decided)
         first = 0
         for batch, job in enumerate(decided.jobs):

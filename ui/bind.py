@@ -1,5 +1,6 @@
 """Named components ↔ fields: the page's values travel by field name, never by position."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from gradio.components import Component
 
 from backend.fields import BY_KEY, to_request
 from backend.request import GenerationRequest
+from ui import overrides
+from ui.events import QUICK
 
 EXTRA_FIELDS = ("subseed", "subseed_strength", "seed_resize_from_w", "seed_resize_from_h")
 
@@ -25,23 +28,50 @@ def default(name: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """The components of one tab. `components` go by field name; `checkpoint` and `extra` ask for something else than a field."""
+    """The components of one tab. `components` go by field name; `checkpoint` and `switches` ask for something else than a field."""
 
     components: Mapping[str, Component]
     checkpoint: gr.Dropdown
-    extra: gr.Checkbox  # off: the fields of the "Extra" group are left at their defaults
+    switches: Mapping[str, tuple[gr.Checkbox, tuple[str, ...]]]  # name: (box, fields that are left at their defaults while it is off)
 
     @property
     def inputs(self) -> list[Component]:
         """What an event reads, in the order that `request` expects."""
-        return [self.checkpoint, self.extra, *self.components.values()]
+        return [self.checkpoint, *self.kept.values()]
+
+    @property
+    def kept(self) -> Mapping[str, Component]:
+        """What a person sets on this tab, by name: switches and fields."""
+        return {**{name: box for name, (box, _) in self.switches.items()}, **self.components}
+
+    def values(self, values: Sequence[object]) -> dict[str, Any]:
+        """By field name, of `values` as Gradio hands them over for `inputs`. Raises WebUIError for an override that is none."""
+        checkpoint, *rest = values
+        asked: dict[str, Any] = {name: value for name, value in zip(self.kept, rest, strict=True) if value is not None}
+        for name, (_, fields) in self.switches.items():
+            if not asked.pop(name, False):
+                asked = {key: value for key, value in asked.items() if key not in fields}
+        named = {"sd_model_checkpoint": checkpoint} if checkpoint else {}  # two pages may show different checkpoints: each draws with the one it shows
+        asked["override_settings"] = named | overrides.read(asked.get("override_settings") or ())
+        return asked
 
     def request(self, values: Sequence[object]) -> GenerationRequest:
-        """`values` as Gradio hands them over for `inputs`. Raises WebUIError for a value that no field takes."""
-        checkpoint, extra, *rest = values
-        asked = dict(zip(self.components, rest, strict=True))
-        if not extra:
-            asked = {name: value for name, value in asked.items() if name not in EXTRA_FIELDS}
-        if checkpoint:  # two pages may show different checkpoints: each draws with the one it shows
-            asked["override_settings"] = {"sd_model_checkpoint": checkpoint}
-        return to_request({name: value for name, value in asked.items() if value is not None})
+        """Raises WebUIError for a value that no field takes."""
+        return to_request(self.values(values))
+
+
+def keep(tab: str, blocks: gr.Blocks, form: Form) -> None:
+    """Lets JavaScript fill the form (`webui.form.fill`), and what was set outlive a reload; nothing of it asks the server."""
+    names, kept = json.dumps(list(form.kept)), list(form.kept.values())
+    bus = gr.HTML(
+        html_template="<i></i>",
+        js_on_load=f"webui.form.attach('{tab}', () => trigger('filled'))",
+        elem_id=f"{tab}_form_bus",
+        elem_classes="unseen",
+        apply_default_css=False,
+    )
+    merge = f"(...values) => webui.form.merge('{tab}', {names}, values)"
+    bus.filled(None, kept, kept, js=merge, **QUICK)
+    blocks.load(None, kept, kept, js=f"(...values) => webui.form.restore('{tab}', {names}, values)", **QUICK)
+    note = f"(...values) => {{ webui.form.note('{tab}', {names}, values); }}"
+    gr.on([component.change for component in kept], None, kept, None, js=note, **QUICK)  # type: ignore[attr-defined]

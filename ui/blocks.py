@@ -9,12 +9,17 @@ import gradio as gr
 from fastapi import FastAPI
 
 from backend.service import GenerationService
-from ui import quicksettings, txt2img
+from ui import png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("page.js", "progress.js", "bar.js", "gallery.js", "suggestions.js", "keys.js")  # page.js makes `webui`, the others fill it
-STYLES = ("layout.css", "controls.css", "gallery.css")
+# page.js makes `webui`, the others fill it
+SCRIPTS = (
+    "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
+    "pnginfo.js", "settings.js", "keys.js",
+)  # fmt: skip
+STYLES = ("layout.css", "controls.css", "gallery.css", "dialog.css", "settings.css")
+TABS = ("txt2img",)
 Made = TypeVar("Made")
 OPEN = '<p class="notice" role="note">Anyone in this network can use this page. A password: <code>--gradio-auth name:password</code></p>'
 AN_HOUR, A_DAY = 3600, 86400
@@ -35,8 +40,16 @@ def _build(service: GenerationService) -> gr.Blocks:
         if service.exposure.open:
             gr.HTML(html_template=OPEN, elem_id="open_to_all", apply_default_css=False)
         settings = quicksettings.build(service)
-        with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-            txt2img.build(service, blocks, settings)
+        forms = []
+        with gr.Tabs(elem_id="tabs"):
+            for name in TABS:
+                with gr.Tab(name, id=name, elem_id=f"tab_{name}"):
+                    forms.append(tab.build(service, blocks, settings, name))
+            with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
+                png_info.build()
+            with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
+                settings_tab.build()
+        quicksettings.wire(service, blocks, settings, [form.components[side] for form in forms for side in ("width", "height")])
     return blocks
 
 

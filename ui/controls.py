@@ -7,47 +7,48 @@ import gradio as gr
 from gradio.components import Component
 
 from backend.sampling.names import SAMPLERS, SCHEDULERS
-from ui import bind
+from ui import bind, overrides
 from ui.events import QUICK
 
 
 @dataclass(frozen=True, kw_only=True)
 class Controls:
-    """`fields` go by field name; `extra` only opens the group of the variation seed."""
+    """`fields` go by field name; a switch opens a group of fields, which count only while it is on."""
 
     fields: Mapping[str, Component]
-    extra: gr.Checkbox
+    switches: Mapping[str, tuple[gr.Checkbox, tuple[str, ...]]]
 
 
 def build(tab: str) -> Controls:
     with gr.Column(elem_id=f"{tab}_settings", elem_classes="settings"):
         sampling = _sampling(tab)
         size = _size_and_batch(tab)
-        cfg = {"cfg_scale": _slider(tab, "cfg_scale", 1, 30, 0.5)}
+        cfg = {"cfg_scale": slider(tab, "cfg_scale", 1, 30, 0.5)}
         seed, extra = _seed(tab)
-    return Controls(fields=sampling | size | cfg | seed, extra=extra)
+        chips = {"override_settings": _override_settings(tab)}
+    return Controls(fields=sampling | size | cfg | seed | chips, switches={"extra": (extra, bind.EXTRA_FIELDS)})
 
 
 def _sampling(tab: str) -> dict[str, Component]:
     with gr.Row(elem_id=f"sampler_selection_{tab}", elem_classes="line"):
-        sampler = _dropdown("sampler_name", [sampler.label for sampler in SAMPLERS], f"{tab}_sampling")
-        scheduler = _dropdown("scheduler", [scheduler.label for scheduler in SCHEDULERS], f"{tab}_scheduler")
-        steps = _slider(tab, "steps", 1, 150, 1)
+        sampler = dropdown("sampler_name", [sampler.label for sampler in SAMPLERS], f"{tab}_sampling")
+        scheduler = dropdown("scheduler", [scheduler.label for scheduler in SCHEDULERS], f"{tab}_scheduler")
+        steps = slider(tab, "steps", 1, 150, 1)
     return {"sampler_name": sampler, "scheduler": scheduler, "steps": steps}
 
 
 def _size_and_batch(tab: str) -> dict[str, Component]:
     with gr.Row(elem_id=f"{tab}_dimensions_row", elem_classes="line dimensions"):
         with gr.Column(elem_id=f"{tab}_column_size", min_width=0, scale=4):
-            width = _slider(tab, "width", 64, 2048, 8)
-            height = _slider(tab, "height", 64, 2048, 8)
-        swap = _tool("⇅", f"{tab}_res_switch_btn", "swap")
+            width = slider(tab, "width", 64, 2048, 8)
+            height = slider(tab, "height", 64, 2048, 8)
+        swap = tool("⇅", f"{tab}_res_switch_btn", "swap")
         with gr.Column(elem_id=f"{tab}_column_batch", min_width=0, scale=4):
-            count = _slider(tab, "n_iter", 1, 100, 1, elem_id=f"{tab}_batch_count")
-            batch = _slider(tab, "batch_size", 1, 8, 1)
+            count = slider(tab, "n_iter", 1, 100, 1, elem_id=f"{tab}_batch_count")
+            batch = slider(tab, "batch_size", 1, 8, 1)
     swap.click(None, [width, height], [width, height], js="(width, height) => { webui.size.touch(); return [height, width]; }", **QUICK)
-    for slider in (width, height):  # from now on the size is the person's, not the checkpoint's
-        slider.input(None, js="() => { webui.size.touch(); }", **QUICK)
+    for side in (width, height):  # from now on the size is the person's, not the checkpoint's
+        side.input(None, js="() => { webui.size.touch(); }", **QUICK)
     return {"width": width, "height": height, "n_iter": count, "batch_size": batch}
 
 
@@ -59,11 +60,26 @@ def _seed(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
     with gr.Column(elem_id=f"{tab}_seed_extras", elem_classes="seed-extras"):
         with gr.Row(elem_classes="line seed"):
             subseed = _seed_box(tab, "subseed")
-            strength = _slider(tab, "subseed_strength", 0, 1, 0.01)
+            strength = slider(tab, "subseed_strength", 0, 1, 0.01)
         with gr.Row(elem_classes="line"):
-            resize_w = _slider(tab, "seed_resize_from_w", 0, 2048, 8)
-            resize_h = _slider(tab, "seed_resize_from_h", 0, 2048, 8)
+            resize_w = slider(tab, "seed_resize_from_w", 0, 2048, 8)
+            resize_h = slider(tab, "seed_resize_from_h", 0, 2048, 8)
     return {"seed": seed, "subseed": subseed, "subseed_strength": strength, "seed_resize_from_w": resize_w, "seed_resize_from_h": resize_h}, extra
+
+
+def _override_settings(tab: str) -> gr.Dropdown:
+    """Chips; unseen while there are none, as in A1111."""
+    return gr.Dropdown(
+        label="Override settings",
+        choices=overrides.choices(),
+        value=[],
+        multiselect=True,
+        allow_custom_value=True,
+        interactive=True,
+        elem_id=f"{tab}_override_settings",
+        elem_classes="override-settings",
+        min_width=0,
+    )
 
 
 def _seed_box(tab: str, name: str) -> gr.Number:
@@ -78,18 +94,18 @@ def _seed_box(tab: str, name: str) -> gr.Number:
             elem_id=f"{tab}_{name}",
             min_width=0,
         )
-        dice = _tool("🎲️", f"{tab}_random_{name}", "dice")
-        reuse = _tool("♻️", f"{tab}_reuse_{name}", "reuse")
+        dice = tool("🎲️", f"{tab}_random_{name}", "dice")
+        reuse = tool("♻️", f"{tab}_reuse_{name}", "reuse")
     dice.click(None, None, number, js="() => -1", **QUICK)
-    reuse.click(None, number, number, js=f"(now) => webui.gallery.value('{name}', now)", **QUICK)
+    reuse.click(None, number, number, js=f"(now) => webui.gallery.value('{tab}', '{name}', now)", **QUICK)
     return number
 
 
-def _dropdown(name: str, choices: list[str], elem_id: str) -> gr.Dropdown:
+def dropdown(name: str, choices: list[str], elem_id: str) -> gr.Dropdown:
     return gr.Dropdown(label=bind.label(name), choices=choices, value=bind.default(name), interactive=True, elem_id=elem_id, min_width=0)
 
 
-def _slider(tab: str, name: str, minimum: float, maximum: float, step: float, elem_id: str = "") -> gr.Slider:
+def slider(tab: str, name: str, minimum: float, maximum: float, step: float, elem_id: str = "") -> gr.Slider:
     return gr.Slider(
         label=bind.label(name),
         minimum=minimum,
@@ -103,6 +119,6 @@ def _slider(tab: str, name: str, minimum: float, maximum: float, step: float, el
     )
 
 
-def _tool(text: str, elem_id: str, icon: str) -> gr.Button:
+def tool(text: str, elem_id: str, icon: str) -> gr.Button:
     """A small square button; style.css draws the icon, so that it looks alike where no emoji font is installed."""
     return gr.Button(text, elem_id=elem_id, elem_classes=f"tool icon-{icon}", scale=0, min_width=0, size="sm")

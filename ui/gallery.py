@@ -6,7 +6,7 @@ import gradio as gr
 def build(tab: str) -> gr.HTML:
     return gr.HTML(
         html_template=SHELL,
-        js_on_load="webui.gallery.attach(element)",
+        js_on_load=f"webui.gallery.attach(element, '{tab}')",
         elem_id=f"{tab}_gallery",
         elem_classes="gallery-block",
         apply_default_css=False,

@@ -17,9 +17,15 @@ FINISHED = ("done", "failed", "interrupted")
 MEDIA_TYPES: Mapping[str, str] = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".avif": "image/avif"}
 
 
-def new_task_id(client: str) -> str:
-    """A page's tasks carry its client id, so that it finds them again after a reload, and no other page does."""
-    return f"{client}-{secrets.token_hex(8)}"
+def new_task_id(client: str, tab: str = "txt2img") -> str:
+    """A page's tasks carry its client id and tab, so that it finds them again after a reload, and no other page does."""
+    return f"{client}-{tab}-{secrets.token_hex(8)}"
+
+
+def tab_of(task: Task) -> str:
+    """Where its pictures are shown."""
+    parts = task.id.split("-")
+    return parts[1] if len(parts) == 3 else "txt2img"
 
 
 def own_tasks(service: GenerationService, client: str) -> list[Task]:
@@ -31,9 +37,9 @@ def own_tasks(service: GenerationService, client: str) -> list[Task]:
     return [task for task in own if task.state not in FINISHED or task in finished]
 
 
-def active_task(service: GenerationService, client: str) -> Task | None:
-    """The one that Interrupt and Skip mean: the oldest that has not ended."""
-    return next((task for task in own_tasks(service, client) if task.state not in FINISHED), None)
+def active_task(service: GenerationService, client: str, tab: str = "") -> Task | None:
+    """The one that Interrupt and Skip mean: the oldest that has not ended (of this tab)."""
+    return next((task for task in own_tasks(service, client) if task.state not in FINISHED and tab in ("", tab_of(task))), None)
 
 
 def snapshot(service: GenerationService, client: str) -> dict[str, object]:
@@ -64,6 +70,7 @@ def file_name(task: Task, index: int) -> str:
 def _task(service: GenerationService, task: Task) -> dict[str, object]:
     return {
         "id": task.id,
+        "tab": tab_of(task),
         "state": task.state,
         "progress": round(task.progress, 4),
         "eta": None if task.eta is None else round(task.eta, 1),

@@ -1,13 +1,16 @@
 """The bar on top: the checkpoint, which follows the folder by itself, and what the engine is doing."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
 
 from backend.catalog import Catalog, Entry
 from backend.service import GenerationService
 from backend.sidecar import read_sidecar
+from ui.events import QUICK
 
 RESOLUTION = re.compile(r"\s*(\d{1,5})\s*x\s*(\d{1,5})\s*", re.IGNORECASE)
 
@@ -32,6 +35,44 @@ def build(service: GenerationService) -> QuickSettings:
         )
         bus = gr.HTML(html_template=STATUS, js_on_load=BUS, elem_id="status_bar", apply_default_css=False)
     return QuickSettings(checkpoint=checkpoint, bus=bus)
+
+
+def wire(service: GenerationService, blocks: gr.Blocks, settings: QuickSettings, sizes: Sequence[Component]) -> None:
+    """The drop-down follows the folder; size and examples follow the drop-down, the size only until the person sets one.
+
+    sizes: width and height of each tab, one after the other.
+    """
+    touched = gr.Checkbox(visible=False)
+    inputs = [settings.checkpoint, touched]
+    outputs = [settings.checkpoint, *sizes]
+    touched_js = "(checkpoint, touched) => [checkpoint, webui.size.touched]"
+    told_js = "(checkpoint) => { webui.suggestions.checkpoint(checkpoint); }"
+
+    def arrive(_: str | None, touched: bool) -> list[object]:
+        return _show(service, selected(service), touched, len(sizes))
+
+    def models_changed(name: str | None, touched: bool) -> list[object]:
+        entry = service.catalog.find("checkpoint", name) if name else None
+        return _show(service, entry or selected(service), touched, len(sizes))
+
+    def choose(name: str | None, touched: bool) -> list[object]:
+        entry = service.catalog.find("checkpoint", name) if name else None
+        if entry is not None:
+            service.settings.update({"sd_model_checkpoint": service.catalog.title(entry)})
+        return _show(service, entry, touched, len(sizes))
+
+    events = (
+        blocks.load(arrive, inputs, outputs, js=touched_js, **QUICK),
+        settings.bus.models_changed(models_changed, inputs, outputs, js=touched_js, **QUICK),
+        settings.checkpoint.input(choose, inputs, outputs, js=touched_js, **QUICK),
+    )
+    for event in events:
+        event.then(None, settings.checkpoint, js=told_js, **QUICK)
+
+
+def _show(service: GenerationService, entry: Entry | None, touched: bool, sizes: int) -> list[object]:
+    size: list[object] = [gr.skip()] * sizes if touched else [*native_size(entry)] * (sizes // 2)
+    return [gr.Dropdown(choices=choices(service.catalog), value=entry.name if entry else None), *size]
 
 
 def choices(catalog: Catalog) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from backend.service import GenerationService
 from backend.sidecar import read_sidecar
 from backend.tasks import Task
-from ui import progress, quicksettings
+from ui import progress, prompt_routes, quicksettings, settings_routes
 from ui.library_routes import NO_STORE, add_library_routes
 
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
@@ -23,6 +23,7 @@ class Client(BaseModel):
     """A JSON body, so that another site cannot send it without being asked by the browser first."""
 
     client: str
+    tab: str = ""  # "": whichever
 
 
 def build_routes(service: GenerationService) -> APIRouter:
@@ -32,6 +33,8 @@ def build_routes(service: GenerationService) -> APIRouter:
     _file_routes(router, service)
     _listing_routes(router, service)
     add_library_routes(router, service)
+    prompt_routes.add_routes(router, service)
+    settings_routes.add_routes(router, service)
     return router
 
 
@@ -47,11 +50,11 @@ def _progress_routes(router: APIRouter, service: GenerationService) -> None:
 
     @router.post("/interrupt")
     async def interrupt(body: Client) -> dict[str, bool]:
-        return _tell(service, body.client, service.interrupt)
+        return _tell(service, body, service.interrupt)
 
     @router.post("/skip")
     async def skip(body: Client) -> dict[str, bool]:
-        return _tell(service, body.client, service.skip)
+        return _tell(service, body, service.skip)
 
 
 def _file_routes(router: APIRouter, service: GenerationService) -> None:
@@ -112,8 +115,8 @@ def _found(service: GenerationService, task_id: str) -> Task:
     return task
 
 
-def _tell(service: GenerationService, client: str, what: Callable[[str], object]) -> dict[str, bool]:
-    task = progress.active_task(service, client)
+def _tell(service: GenerationService, client: Client, what: Callable[[str], object]) -> dict[str, bool]:
+    task = progress.active_task(service, client.client, client.tab)
     if task is not None:
         what(task.id)
     return {"found": task is not None}

@@ -57,7 +57,7 @@ def _add_names(router: APIRouter, service: GenerationService) -> None:
 
     @router.get("/prompt-styles", response_model=list[PromptStyleItem])
     async def get_prompt_styles() -> object:
-        return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in service.styles.styles.values()]
+        return [{"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt} for style in service.styles.table.styles.values()]
 
 
 def _add_files(router: APIRouter, service: GenerationService) -> None:

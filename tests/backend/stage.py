@@ -7,7 +7,7 @@ from backend.catalog import Catalog
 from backend.flags import parse_flags
 from backend.hashes import HashCache
 from backend.paths import Paths
-from backend.prompts.styles import Style, StyleTable
+from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest, Sampling, Seed, Size
 from backend.service import GenerationService
 from backend.settings import SettingsStore
@@ -15,7 +15,7 @@ from backend.workers.local import LocalWorker
 from backend.workers.worker import Worker
 from tests.backend.workers.fake_engine import FakeEngine
 
-STYLES = StyleTable([Style(name="Cinematic", prompt="cinematic still, {prompt}, film grain", negative_prompt="cartoon")])
+STYLES = 'name,prompt,negative_prompt\nCinematic,"cinematic still, {prompt}, film grain",cartoon\n'
 
 
 def write_safetensors(path: Path, metadata: dict[str, str] | None = None) -> Path:
@@ -30,6 +30,7 @@ def open_service(folder: Path, worker: Worker | None = None, **settings: object)
     """Two checkpoints, a VAE and a Lora called ink."""
     paths = Paths.from_flags(parse_flags(["--data-dir", str(folder)]), folder)
     paths.ensure()
+    (folder / "styles.csv").write_text(STYLES, "utf-8")
     models = folder / "models"
     write_safetensors(models / "Stable-diffusion/tiny.safetensors")
     write_safetensors(models / "Stable-diffusion/other/second.safetensors", {"which": "second"})
@@ -38,7 +39,9 @@ def open_service(folder: Path, worker: Worker | None = None, **settings: object)
     store = SettingsStore(paths.config_file)
     if settings:
         store.update(settings)
-    return GenerationService(store, Catalog(paths, HashCache(paths.cache / "hashes.db")), worker or LocalWorker(FakeEngine()), paths, STYLES)
+    return GenerationService(
+        store, Catalog(paths, HashCache(paths.cache / "hashes.db")), worker or LocalWorker(FakeEngine()), paths, StyleFiles(paths.styles_files)
+    )
 
 
 def ask(prompt: str = "a cat", *, seed: int = 7, steps: int = 3, batch_size: int = 1, n_iter: int = 1, **fields: object) -> GenerationRequest:

@@ -14,7 +14,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from backend.errors import WebUIError
 from backend.exposure import Exposure
+from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
+from backend.settings import Settings
 
 FINISHED = ("done", "failed", "interrupted")
 
@@ -59,10 +61,10 @@ class FakeCatalog:
 
 class FakeSettings:
     def __init__(self) -> None:
-        self.current: dict[str, Any] = {"sd_model_checkpoint": ""}
+        self.current = Settings()
 
     def update(self, values: Mapping[str, Any]) -> None:
-        self.current = {**self.current, **values}
+        self.current = self.current.override(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,7 @@ class FakeService:
             self._tasks = []
         self.exposure = Exposure()
         self.paths = SimpleNamespace(cache=folder / "cache")
+        self.styles = StyleFiles([folder / "styles.csv"])
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
         self.grid = False
         self.pace, self.engine, self._hold_after = 0.01, "ready", 0

@@ -16,14 +16,15 @@ def form() -> bind.Form:
         with gr.Blocks():
             built = controls.build("txt2img")
             prompts = {"prompt": gr.Textbox(), "negative_prompt": gr.Textbox()}
-            return bind.Form(components={**prompts, **built.fields}, checkpoint=gr.Dropdown(), extra=built.extra)
+            return bind.Form(components={**prompts, **built.fields}, checkpoint=gr.Dropdown(), switches=built.switches)
 
     return asyncio.run(make())
 
 
 def values(form: bind.Form, changed: Mapping[str, object], *, checkpoint: str | None = None, extra: bool = False) -> list[object]:
     """What Gradio hands over when everything but `changed` is untouched."""
-    return [checkpoint, extra, *(changed.get(name, getattr(component, "value", None)) for name, component in form.components.items())]
+    switched = {"extra": extra}
+    return [checkpoint, *(changed.get(name, switched.get(name, getattr(component, "value", None))) for name, component in form.kept.items())]
 
 
 def test_an_untouched_page_asks_for_the_defaults(form: bind.Form) -> None:
@@ -48,7 +49,7 @@ def test_every_component_goes_to_the_field_of_its_name(form: bind.Form) -> None:
         "seed_resize_from_w": 80,
         "seed_resize_from_h": 88,
     }
-    assert set(changed) == set(form.components)
+    assert {*changed, "override_settings"} == set(form.components)
     assert form.request(values(form, changed, checkpoint="x.safetensors", extra=True)) == GenerationRequest(
         prompt="a",
         negative_prompt="b",
@@ -66,6 +67,14 @@ def test_the_extra_group_is_left_out_while_it_is_closed(form: bind.Form) -> None
     assert form.request(values(form, changed, extra=False)).seed == Seed()
 
 
+def test_chips_override_settings_for_one_picture(form: bind.Form) -> None:
+    chips = ["Clip skip: 2", "ENSD: 31337"]
+    asked = form.request(values(form, {"override_settings": chips}, checkpoint="x.safetensors")).override_settings
+    assert asked == {"sd_model_checkpoint": "x.safetensors", "CLIP_stop_at_last_layers": "2", "eta_noise_seed_delta": "31337"}
+    with pytest.raises(WebUIError, match="'no such thing'"):
+        form.request(values(form, {"override_settings": ["no such thing"]}))
+
+
 def test_an_emptied_number_means_the_default(form: bind.Form) -> None:
     assert form.request(values(form, {"seed": None})).seed.seed == -1
 
@@ -78,5 +87,5 @@ def test_a_value_of_the_wrong_kind_is_refused_in_words(form: bind.Form) -> None:
 def test_labels_and_defaults_come_from_the_table_of_fields(form: bind.Form) -> None:
     table = {field.key: (field.label, field.default) for field in FIELDS}
     for name, component in form.components.items():
-        if name not in ("prompt", "negative_prompt"):
+        if name not in ("prompt", "negative_prompt", "override_settings"):
             assert (component.label, getattr(component, "value", None)) == table[name]

@@ -17,30 +17,38 @@
 
   document.addEventListener('keydown', event => {
     const what = wanted(event);
-    if (what && click(`txt2img_${what}`)) {
+    if (what && !document.querySelector('dialog[open]') && click(`${webui.tab()}_${what}`)) {
       event.preventDefault();
       event.stopPropagation();
     }
   }, true);
 
   // What A1111 says when the mouse rests on a small button.
+  const REUSE = 'Reuse seed from last generation, mostly useful if it was randomized';
+  const DICE = 'Set seed to -1, which will cause a new random number to be used every time';
   const TITLES = {
-    txt2img_res_switch_btn: 'Switch width and height',
-    txt2img_random_seed: 'Set seed to -1, which will cause a new random number to be used every time',
-    txt2img_reuse_seed: 'Reuse seed from last generation, mostly useful if it was randomized',
-    txt2img_random_subseed: 'Set seed to -1, which will cause a new random number to be used every time',
-    txt2img_reuse_subseed: 'Reuse seed from last generation, mostly useful if it was randomized',
-    txt2img_interrupt: 'Interrupt (Esc)',
-    txt2img_skip: 'Skip (Alt+Enter)',
-    txt2img_generate: 'Generate (Ctrl+Enter)',
+    res_switch_btn: 'Switch width and height',
+    random_seed: DICE,
+    reuse_seed: REUSE,
+    random_subseed: DICE,
+    reuse_subseed: REUSE,
+    interrupt: 'Interrupt (Esc)',
+    skip: 'Skip (Alt+Enter)',
+    generate: 'Generate (Ctrl+Enter)',
+    paste: 'Read generation parameters from the prompt, or from the last picture if the prompt is empty',
+    clear_prompt: 'Clear prompt',
+    style_apply: 'Apply all selected styles to the prompts and take them off the list',
+    styles_edit_button: 'Edit styles',
   };
 
   webui.titles = () => {
-    for (const [id, title] of Object.entries(TITLES)) {
-      const button = document.getElementById(id);
-      if (!button) continue;
-      button.title = title;
-      if (button.classList.contains('tool')) button.setAttribute('aria-label', title);
+    for (const tab of ['txt2img', 'img2img']) {
+      for (const [name, title] of Object.entries(TITLES)) {
+        const button = document.getElementById(name === 'paste' && tab === 'txt2img' ? 'paste' : `${tab}_${name}`);
+        if (!button) continue;
+        button.title = title;
+        if (button.classList.contains('tool')) button.setAttribute('aria-label', title);
+      }
     }
   };
 })();

@@ -36,8 +36,41 @@ window.webui = (() => {
   const postJSON = (url, body) =>
     fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
 
-  // Width and height follow the checkpoint until the person has touched them.
-  const size = { touched: false, touch() { size.touched = true; } };
+  // A POST, PUT or DELETE whose answer is JSON; an error carries the server's sentence.
+  const send = async (method, url, body) => {
+    const raw = body instanceof Blob;
+    const headers = { 'Content-Type': raw ? 'application/octet-stream' : 'application/json' };
+    const answer = await fetch(url, { method, headers, body: raw ? body : JSON.stringify(body || {}) });
+    const found = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(typeof found.detail === 'string' ? found.detail : `${url}: ${answer.status}`);
+    return found;
+  };
 
-  return { client, find, make, write, getJSON, postJSON, size };
+  const box = (tab, name) => find(`#${tab}_${name === 'prompt' ? 'prompt' : 'neg_prompt'} textarea`);
+
+  // The tab in view, as far as it has a Generate button: "txt2img", "img2img" or "".
+  const tab = () => ['txt2img', 'img2img'].find(name => find(`#${name}_generate`)?.getClientRects().length) || '';
+
+  // What a person stored in this browser; {} where nothing can be stored.
+  const store = {
+    read: key => { try { return JSON.parse(localStorage.getItem(key)) || {}; } catch { return {}; } },
+    write: (key, value) => { try { localStorage.setItem(key, JSON.stringify(value)); } catch { /* full, or forbidden: the page works without */ } },
+  };
+
+  // Calls `what` once its caller has been quiet for a while; apart for each first value (a tab).
+  const later = (milliseconds, what) => {
+    const timers = {};
+    return (...values) => {
+      clearTimeout(timers[values[0]]);
+      timers[values[0]] = setTimeout(() => what(...values), milliseconds);
+    };
+  };
+
+  // Width and height follow the checkpoint until the person has touched them.
+  const size = {
+    touched: store.read('webui-size').touched === true,
+    touch(touched = true) { size.touched = touched; store.write('webui-size', { touched }); },
+  };
+
+  return { client, find, make, write, getJSON, postJSON, send, box, tab, store, later, size };
 })();

@@ -6,7 +6,7 @@ webui.progress = (() => {
 
   const unfinished = task => task.state === 'queued' || task.state === 'running';
   const busy = () => !!state && state.tasks.some(unfinished);
-  const active = () => (state ? state.tasks.find(unfinished) : undefined);
+  const active = tab => (state ? state.tasks.find(task => unfinished(task) && (!tab || task.tab === tab)) : undefined);
 
   const pause = lost => {
     if (lost) return RETRY;
@@ -72,8 +72,8 @@ webui.progress = (() => {
     unfinished,
     active,
     clock,
-    tell: async what => { // "interrupt" or "skip"
-      await webui.postJSON(`internal/${what}`, { client: webui.client }).catch(() => {});
+    tell: async (what, tab) => { // "interrupt" or "skip"
+      await webui.postJSON(`internal/${what}`, { client: webui.client, tab: tab || '' }).catch(() => {});
       ask();
     },
   };

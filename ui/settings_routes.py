@@ -1,0 +1,73 @@
+"""The Settings tab's data: every declared setting with its section, limits and value; and the way back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+
+from backend.catalog import Catalog
+from backend.errors import WebUIError
+from backend.service import GenerationService
+from backend.settings import SETTINGS, Setting, Settings, coerce
+from ui.library_routes import Explained
+
+KINDS: Mapping[type, str] = {bool: "flag", int: "whole", float: "number", str: "text", tuple: "list"}
+
+
+class Changes(BaseModel):
+    values: dict[str, Any]
+
+
+def add_routes(router: APIRouter, service: GenerationService) -> None:
+    @router.get("/settings")
+    def read_settings() -> dict[str, Any]:
+        """In the table's order; "choices" [] = anything that the kind takes."""
+        current, dynamic = service.settings.current, _files(service.catalog)
+        return {"settings": [_row(setting, current, dynamic.get(setting.key, [])) for setting in SETTINGS.values()]}
+
+    @router.post("/settings")
+    def write_settings(body: Changes) -> Response:
+        """All or none; "errors" has a sentence for each value that its setting does not take."""
+        errors = {key: sentence for key, value in body.values.items() if (sentence := _wrong(key, value))}
+        if errors:
+            return JSONResponse({"errors": errors})
+        with Explained():
+            service.exposure.check("change settings")
+            service.settings.update(body.values)
+        return JSONResponse({"errors": {}})
+
+
+def _row(setting: Setting, current: Settings, choices: list[str]) -> dict[str, Any]:
+    return {
+        "key": setting.key,
+        "section": setting.section,
+        "label": setting.label,
+        "info": setting.info,
+        "kind": "color" if setting.is_color else KINDS[setting.kind],
+        "choices": list(setting.choices) or choices,
+        "minimum": setting.minimum,
+        "maximum": setting.maximum,
+        "step": setting.step,
+        "soft": setting.soft,
+        "default": setting.default,
+        "value": current[setting.key],
+    }
+
+
+def _files(catalog: Catalog) -> dict[str, list[str]]:
+    """What is to be chosen from folders."""
+    return {
+        "sd_model_checkpoint": ["", *(catalog.title(entry) for entry in catalog.entries("checkpoint"))],
+        "sd_vae": ["Automatic", "None", *(entry.path.name for entry in catalog.entries("vae"))],
+        "sd_lora": ["None", *(entry.stem for entry in catalog.entries("lora"))],
+    }
+
+
+def _wrong(key: str, value: object) -> str:
+    try:
+        coerce(key, value)
+    except WebUIError as error:
+        return str(error)
+    return ""
