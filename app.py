@@ -108,6 +108,8 @@ def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.so
             super().handle_exit(sig, frame)
 
     ending.server = Server(config)
+    if not flags.skip_load_model_at_start:
+        Thread(target=load_checkpoint, args=(service,), daemon=True).start()
     try:
         ending.server.run(sockets=[listener])
     finally:
@@ -115,6 +117,16 @@ def serve(flags: Flags, paths: Paths, worker: ProcessWorker, listener: socket.so
         stop_watching()
         service.close()
     return ending.restart
+
+
+def load_checkpoint(service: "GenerationService") -> None:
+    """So that the first picture need not wait for it, and it is known which textual inversions fit."""
+    if not service.catalog.entries("checkpoint"):
+        return  # the page says so
+    try:
+        service.load_checkpoint()
+    except WebUIError as error:
+        log.warning("%s", error)
 
 
 class Ending:

@@ -141,7 +141,7 @@ class Flags:
     timeout_keep_alive: int = _flag(30, "seconds that an idle connection is kept open")
     disable_all_extensions: bool = _flag(False, "run no extension", NOT_YET)
     disable_extra_extensions: bool = _flag(False, "run only the extensions that came with the program", NOT_YET)
-    skip_load_model_at_start: bool = _flag(False, "a model is loaded when it is needed", MOOT)
+    skip_load_model_at_start: bool = _flag(False, "load the checkpoint when the first picture needs it")
     unix_filenames_sanitization: bool = _flag(False, "allow any character but / in file names")
     filenames_max_length: int = _flag(128, "length of the longest file name")
     no_prompt_history: bool = _flag(False, "no params.txt is written", MOOT)

@@ -1,6 +1,7 @@
 """One GenerateJob → pictures: the whole walk, and the engine that holds what lives from job to job."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -19,7 +20,7 @@ from backend.conditioning.textual_inversion import Bundled, EmbeddingStore
 from backend.errors import Interrupted
 from backend.flags import Flags
 from backend.hashes import HashCache
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, NetworkRef, SamplingOptions
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, LoadJob, ModelOptions, NetworkRef, SamplingOptions
 from backend.networks.patch import Patcher
 from backend.paths import Paths
 from backend.postprocess.steps import Tools, run_steps
@@ -51,10 +52,8 @@ class Engine:
     @torch.inference_mode()
     def generate(self, job: GenerateJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         """Draw one batch. After a cancel the pictures come as far as they got, marked complete=False; Interrupted if there is nothing yet."""
-        checkpoint = self._catalog.resolve("checkpoint", job.model.checkpoint).path
-        vae = self._catalog.resolve("vae", job.model.vae).path if job.model.vae else None
         networks = self._network_files(job.networks)
-        with self._models.loaded(checkpoint, vae, job.model, lambda name: on_event(Status(text=f"Loading {name} …"))) as model:
+        with self._loaded(job.model, on_event) as model:
             patcher = self._patcher(model)
             reports = patcher.become(networks)
             encoded = self._encode(model, job, patcher)
@@ -72,6 +71,15 @@ class Engine:
         """One picture through the steps of the job. Raises Interrupted."""
         return (run_steps(job, Tools(upscalers=self._upscalers, device=self._models.placement.device, on_event=on_event, cancel=cancel)),)
 
+    @torch.inference_mode()
+    def load(self, job: LoadJob, on_event: OnEvent) -> None:
+        """Raises WebUIError if the file cannot be used."""
+        if job.model is None:
+            self._prompts = PromptCache()
+            return self._models.close()
+        with self._loaded(job.model, on_event) as model:
+            self._text_width = sum(width(encoder) for encoder in model.text_encoders)
+
     def memory(self) -> dict[str, object]:
         """As A1111's /sdapi/v1/memory, in bytes."""
         return {"ram": _ram(), "cuda": _cuda()}
@@ -80,6 +88,11 @@ class Engine:
         """Textual inversions that fit the loaded checkpoint, and the others, as A1111's /sdapi/v1/embeddings; all fit where none is loaded yet."""
         self._read_embeddings()
         return self._embeddings.listing(self._text_width)
+
+    def _loaded(self, options: ModelOptions, on_event: OnEvent) -> AbstractContextManager[Model]:
+        checkpoint = self._catalog.resolve("checkpoint", options.checkpoint).path
+        vae = self._catalog.resolve("vae", options.vae).path if options.vae else None
+        return self._models.loaded(checkpoint, vae, options, lambda name: on_event(Status(text=f"Loading {name} …")))
 
     def _encode(self, model: Model, job: GenerateJob, patcher: Patcher) -> Encoded:
         self._read_embeddings([Bundled(name=one.word, network=one.label, source=one.file, tensors=one.tensors) for one in patcher.bundled])

@@ -176,7 +176,14 @@ class ExtrasJob:
     steps: tuple[PostprocessStep, ...]
 
 
-Job = GenerateJob | ExtrasJob
+@dataclass(frozen=True, kw_only=True)
+class LoadJob:
+    """Have this checkpoint in memory, before a picture needs it; None: have none, and give the memory back."""
+
+    model: ModelOptions | None
+
+
+Job = GenerateJob | ExtrasJob | LoadJob
 
 
 @dataclass(frozen=True, kw_only=True)

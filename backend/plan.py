@@ -66,6 +66,7 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     sampler, schedule_type = choose_sampler(request)
     checkpoint, checkpoint_comments = _checkpoint(request, settings, catalog)
     vae = _vae(checkpoint, settings, catalog, vae_file)
+    checkpoint, vae = catalog.hashed(checkpoint), catalog.hashed(vae) if vae else None
     prompts = picture_prompts(request, settings, styles, catalog)
     images = tuple(_images(prompts, _seeds(request, draw), settings))
     sampling, model = _sampling(request, settings, sampler, schedule_type), _model(request, settings, checkpoint, vae)
@@ -81,6 +82,12 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
         checkpoint=checkpoint,
         vae=vae,
     )
+
+
+def plan_load(settings: Settings, catalog: Catalog, vae_file: Path | None = None) -> ModelOptions:
+    """What a picture with these settings would need in memory; nothing is hashed. Raises WebUIError where there is no checkpoint."""
+    checkpoint, _ = _checkpoint(GenerationRequest(), settings, catalog)
+    return _model(GenerationRequest(), settings, checkpoint, _vae(checkpoint, settings, catalog, vae_file))
 
 
 def choose_sampler(request: GenerationRequest) -> tuple[SamplerInfo, str]:
@@ -247,7 +254,7 @@ def _ref(entry: Entry) -> FileRef:
 
 
 def _checkpoint(request: GenerationRequest, settings: Settings, catalog: Catalog) -> tuple[Entry, tuple[str, ...]]:
-    """The chosen one, hashed. One that was set for good and is gone is replaced by the first, with a comment; one asked for here must be there."""
+    """The chosen one. One that was set for good and is gone is replaced by the first, with a comment; one asked for here must be there."""
     name = settings["sd_model_checkpoint"]
     entries = catalog.entries("checkpoint")
     if not entries:
@@ -256,8 +263,8 @@ def _checkpoint(request: GenerationRequest, settings: Settings, catalog: Catalog
     if found is None and "sd_model_checkpoint" in request.override_settings:
         raise NotFound(catalog.why_refused("checkpoint", name) or f"Unknown checkpoint {name!r}. Known: {_choices(map(catalog.title, entries))}.")
     if found is None:
-        return catalog.hashed(entries[0]), (f"The checkpoint {name} is not there any more; {entries[0].name} is used.",)
-    return catalog.hashed(found), ()
+        return entries[0], (f"The checkpoint {name} is not there any more; {entries[0].name} is used.",)
+    return found, ()
 
 
 def _vae(checkpoint: Entry, settings: Settings, catalog: Catalog, file: Path | None) -> Entry | None:
@@ -276,7 +283,7 @@ def _vae(checkpoint: Entry, settings: Settings, catalog: Catalog, file: Path | N
         if found is None:
             known = _choices([AUTOMATIC, "None", *(entry.path.name for entry in entries)])
             raise NotFound(catalog.why_refused("vae", name) or f"Unknown VAE {name!r}. Known: {known}.")
-    return catalog.hashed(found) if found else None
+    return found
 
 
 def _choices(names: Iterable[str]) -> str:

@@ -15,12 +15,12 @@ from backend.extras import ExtrasTask, run_extras
 from backend.extras_request import ExtrasRequest
 from backend.images.metadata import Encoding, encode
 from backend.infotext import lora_hashes, write
-from backend.job import GeneratedImage
+from backend.job import GeneratedImage, LoadJob, ModelOptions
 from backend.library import Library
 from backend.marks import Marks
 from backend.paths import Paths
-from backend.plan import Plan, plan
-from backend.progress import Event, Preview, Status, Step
+from backend.plan import Plan, plan, plan_load
+from backend.progress import CancelToken, Event, Preview, Status, Step
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
 from backend.saving import make_grid, save_grid, save_sample, saved_or_comment
@@ -128,6 +128,17 @@ class GenerationService:
     def embeddings(self) -> dict[str, object]:
         """May wait until the engine is up."""
         return self._worker.embeddings()
+
+    def load_checkpoint(self) -> None:
+        """Has the engine load the chosen one, behind what it is doing; returns when it is there. Raises WebUIError."""
+        self._load(plan_load(self.settings.current, self.catalog, self.paths.vae_file))
+
+    def unload_checkpoint(self) -> None:
+        """Gives the engine's memory back; the next picture loads again."""
+        self._load(None)
+
+    def _load(self, model: ModelOptions | None) -> None:
+        self._worker.run(LoadJob(model=model), lambda event: None, CancelToken())
 
     def close(self) -> None:
         """Ends the running task, the waiting ones and the engine. Once is enough; twice does no harm."""

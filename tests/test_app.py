@@ -17,7 +17,9 @@ import app
 from backend.errors import WebUIError
 from backend.flags import parse_flags
 from backend.service import GenerationService
+from backend.workers.local import LocalWorker
 from tests.backend.stage import open_service
+from tests.backend.workers.fake_engine import FakeEngine
 
 HERE = "http://127.0.0.1:7860"
 
@@ -72,6 +74,17 @@ def test_a_login_protects_page_own_routes_and_api(service: GenerationService):
         assert client.get("/internal/progress").status_code == 401
         assert client.post("/login", data={"username": "ann", "password": "secret"}).status_code == 200
         assert [client.get(path).status_code for path in closed] == [200, 200, 200, 401]  # the API wants HTTP Basic
+
+
+def test_the_checkpoint_is_loaded_at_the_start_and_one_that_cannot_be_is_one_line_in_the_log(tmp_path: Path, caplog):
+    engine = FakeEngine()
+    service = open_service(tmp_path, LocalWorker(engine))
+    app.load_checkpoint(service)
+    assert engine.loads == ["tiny.safetensors"]
+    service.settings.update({"sd_vae": "gone.pt"})
+    app.load_checkpoint(service)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] and "gone.pt" in caplog.text
+    service.close()
 
 
 NEEDED_FOR_THE_LOGIN = {"/", "/login", "/login/", "/logout", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"}

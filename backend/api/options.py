@@ -1,4 +1,4 @@
-"""The settings, the command line and the engine's memory."""
+"""The settings, the command line, and what the engine has in its memory."""
 
 import asyncio
 import logging
@@ -38,6 +38,16 @@ def add_options(router: APIRouter, service: GenerationService, flags: Flags) -> 
     @router.get("/memory", response_model=MemoryResponse)
     async def get_memory() -> object:
         return await asyncio.to_thread(service.memory)
+
+    @router.post("/unload-checkpoint")
+    async def unload_checkpoint() -> dict[str, object]:
+        await asyncio.to_thread(service.unload_checkpoint)
+        return {}
+
+    @router.post("/reload-checkpoint")
+    async def reload_checkpoint() -> dict[str, object]:
+        await asyncio.to_thread(service.load_checkpoint)
+        return {}
 
 
 def shown_flags(flags: Flags) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from backend.api.options import shown_flags
 from backend.flags import Flags
 from backend.infotext import VERSION
 from backend.service import GenerationService
+from backend.settings import Settings
 
 Stop = Callable[[bool], None]  # True: start again afterwards
 
@@ -51,7 +52,7 @@ def add_sysinfo(router: APIRouter, service: GenerationService, flags: Flags) -> 
 
 def sysinfo(service: GenerationService, flags: Flags) -> dict[str, Any]:
     """For bug reports: no password, no user name, no environment."""
-    memory = psutil.virtual_memory()
+    memory, defaults = psutil.virtual_memory(), Settings().as_dict()
     return {
         "Platform": platform.platform(),
         "Python": platform.python_version(),
@@ -62,7 +63,7 @@ def sysinfo(service: GenerationService, flags: Flags) -> dict[str, Any]:
         "Engine": service.engine_status(),
         "Memory": service.memory(),
         "Extensions": [],
-        "Config": {key: value for key, value in service.settings.current.as_dict().items() if value != type(service.settings.current)()[key]},
+        "Config": {key: value for key, value in service.settings.current.as_dict().items() if value != defaults[key]},
         "Packages": sorted(f"{package.metadata['Name']}=={package.version}" for package in distributions()),
         "Executable": os.path.basename(sys.executable),
     }

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Protocol
 
 from backend.errors import EngineFailed, Interrupted, WebUIError
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, Job
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, Job, LoadJob
 from backend.progress import CancelToken, Event
 
 log = logging.getLogger(__name__)
@@ -18,6 +18,8 @@ class Engine(Protocol):
     def generate(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]: ...
 
     def postprocess(self, job: ExtrasJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]: ...
+
+    def load(self, job: LoadJob, on_event: Callable[[Event], None]) -> None: ...
 
     def memory(self) -> dict[str, object]: ...
 
@@ -43,9 +45,14 @@ class LocalWorker:
                 raise EngineFailed(_sentence(error)) from error
 
     def _do(self, job: Job, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
-        if isinstance(job, ExtrasJob):
-            return self._engine.postprocess(job, on_event, cancel)
-        return self._engine.generate(job, on_event, cancel)
+        match job:
+            case ExtrasJob():
+                return self._engine.postprocess(job, on_event, cancel)
+            case LoadJob():
+                self._engine.load(job, on_event)
+                return ()
+            case GenerateJob():
+                return self._engine.generate(job, on_event, cancel)
 
     def status(self) -> str:
         return "busy" if self._busy.locked() else "ready"

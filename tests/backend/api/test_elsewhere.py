@@ -10,14 +10,21 @@ from fastapi.testclient import TestClient
 import app
 from backend.flags import parse_flags
 from backend.service import GenerationService
+from backend.workers.local import LocalWorker
 from tests.backend.stage import open_service
+from tests.backend.workers.fake_engine import FakeEngine
 
 HERE = "http://127.0.0.1:7860"
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[GenerationService]:
-    service = open_service(tmp_path, sd_model_checkpoint="tiny.safetensors")
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def service(tmp_path: Path, engine: FakeEngine) -> Iterator[GenerationService]:
+    service = open_service(tmp_path, LocalWorker(engine), sd_model_checkpoint="tiny.safetensors")
     yield service
     service.close()
 
@@ -93,3 +100,9 @@ def test_a_setting_that_is_none_is_passed_over_and_named_in_the_log(client, serv
     assert client().post("/sdapi/v1/options", json={"nosuch": 1, "CLIP_stop_at_last_layers": 2}).status_code == 200
     assert service.settings.current["CLIP_stop_at_last_layers"] == 2
     assert "nosuch" in caplog.text
+
+
+def test_the_chosen_checkpoint_is_loaded_and_given_back(client, engine):
+    api = client()
+    assert [api.post(f"/sdapi/v1/{name}-checkpoint").status_code for name in ("reload", "unload")] == [200, 200]
+    assert engine.loads == ["tiny.safetensors", None]

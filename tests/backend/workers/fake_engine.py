@@ -9,7 +9,7 @@ from threading import Event as Flag
 from PIL import Image
 
 from backend.errors import Interrupted, NotFound, WebUIError
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, LoadJob
 from backend.progress import CancelToken, Event, Preview, Status, Step
 
 
@@ -20,6 +20,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.jobs: list[GenerateJob] = []
+        self.loads: list[str | None] = []  # names of checkpoints; None: memory was given back
 
     def generate(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         self.jobs.append(job)
@@ -44,6 +45,9 @@ class FakeEngine:
             Flag().wait(0.002)
         image = job.image.convert("RGB").resize((job.image.width * 2, job.image.height * 2))
         return (GeneratedImage(image=image, index=0, extra={step.name: "yes" for step in job.steps}, complete=not cancel.cancelled),)
+
+    def load(self, job: LoadJob, on_event: Callable[[Event], None]) -> None:
+        self.loads.append(job.model and job.model.checkpoint.name)
 
     def memory(self) -> dict[str, object]:
         return {"ram": {"free": 2.0, "used": 1, "total": 3.0}, "cuda": {"error": "unavailable"}}
