@@ -39,8 +39,8 @@ def main() -> None:
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
         for dtype in options.dtypes:
-            placement = Placement(device=torch.device("cpu")).with_unet_dtype(dtype)
-            model = load(options.checkpoint, None, placement, ModelOptions(checkpoint=FileRef(name=options.checkpoint.name)))
+            placement = Placement(device=torch.device("cpu"))
+            model = load(options.checkpoint, None, placement, ModelOptions(checkpoint=FileRef(name=options.checkpoint.name), unet_dtype=dtype))
             for rank in options.ranks:
                 measure(model, dtype, rank, write_lora(model, rank, Path(folder) / f"rank{rank}.safetensors"))
             del model

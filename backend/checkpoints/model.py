@@ -86,27 +86,25 @@ class Model:
         """Component ("unet", "text_encoders.0", "text_encoders.1") → module path → module."""
         return {name: dict(part.module.named_modules()) for name, part in self._parts.items()}
 
-    @torch.no_grad()
-    def restore(self, parameter_name: str) -> None:
-        """Makes a weight what it was when it was loaded, bit for bit and in its place: "unet.conv_in.weight".
+    def as_loaded(self, parameter_name: str) -> Tensor:
+        """What a weight held when it was loaded ("unet.conv_in.weight"), in its shape and in the file's precision. Not to be written: it is the file itself.
 
         Has to be asked before the weight is first written. Raises WebUIError if the file was overwritten since it was loaded.
         """
-        parameter, loaded = self._as_loaded(parameter_name)
-        parameter.copy_(loaded)
-
-    def _as_loaded(self, parameter_name: str) -> tuple[Tensor, Tensor]:
-        """The parameter, and what it held at first, in the file's dtype where the file is asked."""
-        component = next(name for name in self._parts if parameter_name.startswith(f"{name}."))
-        part, name = self._parts[component], parameter_name.removeprefix(f"{component}.")
+        part, name = self._part(parameter_name)
         parameter = part.module.get_parameter(name)
         if not part.file.mapped:
             if parameter_name not in self._copies:
                 self._copies[parameter_name] = parameter.detach().clone()
-            return parameter, self._copies[parameter_name]
+            return self._copies[parameter_name]
         if not part.file.unchanged():
             raise WebUIError(f"{part.file.path.name} was overwritten while it was loaded: choose the checkpoint again.")
-        return parameter, part.loaded(name, parameter)
+        return part.loaded(name, parameter)
+
+    def _part(self, parameter_name: str) -> tuple[Part, str]:
+        """The part that has the parameter, and its name in there."""
+        component = next(name for name in self._parts if parameter_name.startswith(f"{name}."))
+        return self._parts[component], parameter_name.removeprefix(f"{component}.")
 
     def close(self) -> None:
         """Gives the memory back, even if somebody still holds the model."""

@@ -12,6 +12,7 @@ from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelW
 
 from backend.checkpoints import sources
 from backend.checkpoints.architecture import UNET, TextShape, UNetShape, VaeShape, is_diffusers_vae, vae_prefix
+from backend.checkpoints.cast import copy_into
 from backend.checkpoints.sources import Source
 from backend.checkpoints.weight_file import WeightFile
 from backend.errors import WebUIError
@@ -53,7 +54,7 @@ class Part:
                 source = self.sources[name]
                 layout = torch.channels_last if channels_last and empty.ndim == 4 else torch.contiguous_format
                 filled[name] = torch.empty(empty.shape, dtype=dtype, device=device, memory_format=layout)
-                filled[name].copy_(source.view(self.file.tensor(source.key), tuple(empty.shape)))
+                copy_into(filled[name], source.view(self.file.tensor(source.key), tuple(empty.shape)))
             for name, empty in self.module.named_buffers():
                 filled[name] = _buffer(name, empty, device)
             self.module.requires_grad_(False).eval()

@@ -5,19 +5,20 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from weakref import WeakMethod
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
+from backend.checkpoints.cast import copy_into
 from backend.errors import WebUIError
 from backend.job import NetworkRef
 from backend.networks.blocks import BLOCKS, block_of
 from backend.networks.deltas import Delta, Deltas
 from backend.networks.keys import ModuleIndex, Target
-from backend.networks.low_rank import LowRank
 from backend.networks.network_file import FileIdentity, NetworkFiles
 from backend.networks.report import NetworkReport, Tally
+from backend.networks.sums import UNKNOWN, Chain, Scratch, Share, write_sum
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ class Patchable(Protocol):
         """Component ("unet", "text_encoders.0") → path → module."""
         ...
 
-    def restore(self, parameter_name: str, /) -> None:
-        """Writes the weight into its place as it was loaded. Called before the weight is first written by others."""
+    def as_loaded(self, parameter_name: str, /) -> Tensor:
+        """What the parameter held at first, in its shape, in any precision; only to be read. Asked before the parameter is first written by others."""
         ...
 
 
@@ -68,19 +69,6 @@ class Bundled(NamedTuple):
     tensors: Mapping[str, Tensor]
 
 
-class Share(NamedTuple):
-    """What one network does to one weight: a function of these four."""
-
-    file: FileIdentity
-    module: str
-    multiplier: float
-    dyn: int | None
-
-
-Chain = tuple[Share, ...]  # all that is done to one weight, in the order of the prompt
-_UNKNOWN: Chain = (Share(FileIdentity(Path(), -1, -1), "", 0.0, None),)  # written in part
-
-
 class Patcher:
     """Belongs to one model. After become(…) every weight is its pristine value plus the networks' shares, the same bits after any history.
 
@@ -89,7 +77,7 @@ class Patcher:
     """
 
     def __init__(self, model: Patchable) -> None:
-        self._restore_weight = WeakMethod(model.restore)  # weak, so that a table of patchers by model keeps no model alive
+        self._model = ref(model)  # weak, so that a table of patchers by model keeps no model alive
         self._modules = model.named_modules()
         self._index = ModuleIndex(
             {name: [path for path, module in modules.items() if _parameter(module) is not None] for name, modules in self._modules.items()}
@@ -137,9 +125,8 @@ class Patcher:
         for target, steps in plan.items():
             chain = tuple(share for share, _ in steps)
             if self._chains.get(target) != chain:
-                self._chains[target] = _UNKNOWN
-                self._load(target)
-                add_shares(self._weight(target), steps, scratch)
+                self._chains[target] = UNKNOWN
+                write_sum(self._weight(target), self._as_loaded(target), steps, scratch)
                 self._chains[target] = chain
                 self.writes += 1
         self.bundled = tuple(bundled)
@@ -176,8 +163,8 @@ class Patcher:
         return _logged(tally.report())
 
     def _restore(self, target: Target) -> None:
-        self._chains[target] = _UNKNOWN
-        self._load(target)
+        self._chains[target] = UNKNOWN
+        copy_into(self._weight(target), self._as_loaded(target))
         del self._chains[target]
         self.writes += 1
 
@@ -202,53 +189,10 @@ class Patcher:
         assert weight is not None
         return weight
 
-    def _load(self, target: Target) -> None:
-        restore = self._restore_weight()
-        assert restore is not None, "the model is gone"
-        restore(target.parameter)
-
-
-class Scratch:
-    """One float32 buffer that grows to the largest weight and serves them all."""
-
-    def __init__(self) -> None:
-        self._buffer = torch.empty(0)
-
-    def like(self, weight: Tensor) -> Tensor:
-        """(O, I·k·k), on the weight's device."""
-        if self._buffer.device != weight.device or self._buffer.numel() < weight.numel():
-            self._buffer = torch.empty(weight.numel(), dtype=torch.float32, device=weight.device)
-        return self._buffer[: weight.numel()].view(weight.shape[0], -1)
-
-
-def add_shares(weight: Tensor, steps: Sequence[tuple[Share, Delta]], scratch: Scratch) -> None:
-    """weight += Σ multiplier · ΔW, in float32, rounded once. weight: pristine."""
-    if weight.device.type == "cuda" and weight.dtype != torch.float32 and weight.is_contiguous() and all(isinstance(delta, LowRank) for _, delta in steps):
-        add_low_rank(weight, steps)
-        return
-    shape, in_place = tuple(weight.shape), weight.dtype == torch.float32 and weight.is_contiguous()
-    # A processor multiplies half precision a hundred times slower than float32, so that takes the way over the scratch.
-    sum_ = weight.view(shape[0], -1) if in_place else scratch.like(weight)
-    if not in_place:
-        sum_.view(shape).copy_(weight)
-    for share, delta in steps:
-        delta.add_to(sum_, share.multiplier, shape, dyn=share.dyn)
-    if not in_place:
-        weight.copy_(sum_.view(shape))
-
-
-def add_low_rank(weight: Tensor, steps: Sequence[tuple[Share, Delta]]) -> None:
-    """The same in one product in the weight's own precision, which a GPU accumulates in float32.
-
-    The largest scale stays outside of the factors, so that they don't underflow.
-    """
-    lows = [(share, delta) for share, delta in steps if isinstance(delta, LowRank)]
-    scales = [share.multiplier * delta.scale for share, delta in lows]
-    largest = max(map(abs, scales)) or 1.0
-    factors = [delta.factors(tuple(weight.shape), share.dyn) for share, delta in lows]
-    up = torch.cat([up * (scale / largest) for (up, _), scale in zip(factors, scales, strict=True)], dim=1)
-    down = torch.cat([down for _, down in factors])
-    weight.view(weight.shape[0], -1).addmm_(up.to(weight), down.to(weight), alpha=largest)
+    def _as_loaded(self, target: Target) -> Tensor:
+        model = self._model()
+        assert model is not None, "the model is gone"
+        return model.as_loaded(target.parameter)
 
 
 def _parameter(module: nn.Module, leaf: str = "weight") -> Tensor | None:

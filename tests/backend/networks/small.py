@@ -40,7 +40,7 @@ def text_layers(prefix: str = "") -> Layers:
 
 
 class SmallModel:
-    """Keeps copies of its weights; `fail_at`: how many restores go well before one fails."""
+    """Keeps copies of its weights; `fail_at`: how often as_loaded() goes well before it fails once."""
 
     def __init__(self, dtype: torch.dtype = torch.float32, *, inputs: int = 4, text: tuple[Layers, ...] | None = None, channels_last: bool = False) -> None:
         torch.manual_seed(0)
@@ -57,14 +57,13 @@ class SmallModel:
     def named_modules(self) -> Mapping[str, Layers]:
         return {component: {"": nn.Module(), **layers} for component, layers in self.layers.items()}
 
-    def restore(self, parameter_name: str, /) -> None:
+    def as_loaded(self, parameter_name: str, /) -> Tensor:
         if self.fail_at is not None:
             self.fail_at -= 1
             if self.fail_at < 0:
                 self.fail_at = None  # only once
                 raise self.failure
-        module, leaf = self._place(parameter_name)
-        getattr(module, leaf).copy_(self.loaded[parameter_name])
+        return self.loaded[parameter_name]
 
     def weights(self) -> dict[str, Tensor]:
         """And biases."""

@@ -19,8 +19,7 @@ from backend.errors import WebUIError
 from backend.job import NetworkRef
 from backend.networks.blocks import read_blocks
 from backend.networks.low_rank import LowRank
-from backend.networks.network_file import FileIdentity
-from backend.networks.patch import Patcher, Scratch, Share, add_low_rank, add_shares
+from backend.networks.patch import Patcher
 from tests.backend.networks.small import NAMES, SmallModel, lora_parts, random, ref, text_layers, whole_lora, write_lora
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -263,7 +262,7 @@ def test_what_could_not_be_restored_is_tried_again(ink: Path, caplog: pytest.Log
     patcher, gone = Patcher(model), WebUIError("gone")
     patcher.become([ref(ink)])
     with monkeypatch.context() as patch:
-        patch.setattr(SmallModel, "_place", lambda *_: (_ for _ in ()).throw(gone))
+        patch.setattr(SmallModel, "as_loaded", lambda *_: (_ for _ in ()).throw(gone))
         with pytest.raises(WebUIError, match="gone"):
             patcher.become([])
     assert "was not restored" in caplog.text and not model.is_pristine()
@@ -435,20 +434,6 @@ def test_inside_of_inference_mode_weights_are_written_too(ink: Path):
     assert equal(bits(model), fresh(torch.float32, ref(ink)))
     patcher.become([])
     assert model.is_pristine()
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_the_way_of_gpus_gives_the_same_but_for_rounding(dtype: torch.dtype):
-    """One product in half precision for all networks; run here on the processor, which can do it slowly."""
-    nothing = FileIdentity(Path(), 0, 0)
-    steps = [
-        (Share(nothing, "", 0.8, None), LowRank(random(1, 6, 2), random(2, 2, 4), None, 0.5)),
-        (Share(nothing, "", -1e-4, 2), LowRank(random(3, 6, 3), random(4, 3, 4), None, 2.0)),
-    ]
-    one, other = random(5, 6, 4).to(dtype), random(5, 6, 4).to(dtype)
-    add_low_rank(one, steps)
-    add_shares(other, steps, Scratch())
-    torch.testing.assert_close(one.float(), other.float(), rtol=4 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps)
 
 
 # ------------------------------------------------------------------ by block, and by step
