@@ -9,6 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Literal, NamedTuple, get_args
 
+from backend.errors import WebUIError
 from backend.paths import Paths
 from backend.sidecar import BESIDE
 
@@ -92,6 +93,13 @@ class ModelFolders:
         """Those of the listed files whose sidecars or previews lie at the paths."""
         stems = {path[: -len(suffix)] for path in paths for suffix in BESIDE if path.lower().endswith(suffix)}
         return [model for model in listed if os.path.splitext(model)[0] in stems] if stems else []
+
+    def place(self, kind: Kind, file_name: str) -> Path:
+        """Where a new file of this name belongs. Raises WebUIError for a name that the kind does not take."""
+        for folder, source in self._folders[kind]:
+            if source.takes(file_name):
+                return Path(folder, file_name)
+        raise WebUIError(f"{file_name!r} is no name for a {kind}.")
 
     def misses(self, kind: Kind, path: str, there: Iterable[str]) -> bool:
         """Whether the file would be listed, were it there: its folder is, as other files in it show."""

@@ -143,6 +143,7 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("extra_networks_default_multiplier", 1.0, "Default multiplier for extra networks", minimum=0.0, maximum=2.0, step=0.01, soft=True),
         _s("textual_inversion_add_hashes_to_infotext", True, "Add Textual Inversion hashes to infotext"),
         _s("sd_lora", "None", "Add network to prompt"),
+        _s("upload_limit", 16.0, "Size limit of uploaded model files, GB", minimum=0, info="0 = none can be uploaded; A1111 has no such setting"),
         _s("lora_add_hashes_to_infotext", True, "Add Lora hashes to infotext"),
         _s("lora_block_presets", "", "Presets of block weights for lbw=, a line NAME:numbers each"),
     ),

@@ -52,6 +52,19 @@ def write_sidecar(model: Path, changes: Mapping[str, object]) -> None:
         raise WebUIError(f"{path.name} cannot be written: {error.strerror}.") from error
 
 
+def write_preview(model: Path, png: bytes) -> Path:
+    """name.preview.png, in the place of one that is there. Raises WebUIError where another picture would be shown all the same, or it cannot be written."""
+    path = model.with_suffix(".preview.png")
+    shown = find_preview(model)
+    if shown is not None and PREVIEWS.index(shown.name[len(model.stem) :]) < PREVIEWS.index(".preview.png"):
+        raise WebUIError(f"{shown.name} lies beside the model and comes before {path.name}: delete or rename it first.")
+    try:
+        _replace(path, png)
+    except OSError as error:
+        raise WebUIError(f"{path.name} cannot be written: {error.strerror}.") from error
+    return path
+
+
 def cover(metadata: Mapping[str, str]) -> bytes | None:
     """The first of the pictures in the metadata, undecoded; for models without a preview."""
     try:

@@ -35,6 +35,7 @@ LAYERS = (
         "backend.training_tags",
         "backend.sidecar_cache",
         "backend.marks",
+        "backend.upload",
         "backend.model_folders",
         "backend.listing_cache",
         "backend.listing",

@@ -10,11 +10,13 @@ from pydantic import BaseModel
 
 from backend.about import about
 from backend.catalog import Entry
-from backend.errors import WebUIError
+from backend.errors import NotFound, WebUIError
+from backend.images.metadata import Encoding, encode
 from backend.library import Query
 from backend.model_folders import KINDS, Kind
 from backend.notes import read_notes, write_notes
 from backend.service import GenerationService
+from backend.sidecar import write_preview
 from backend.thumbnails import picture_version, thumbnail
 
 NO_STORE: Mapping[str, str] = {"Cache-Control": "no-store"}
@@ -39,6 +41,13 @@ class Favourite(BaseModel):
     favourite: bool
 
 
+class Picture(BaseModel):
+    """Of a task."""
+
+    task: str
+    index: int
+
+
 def add_library_routes(router: APIRouter, service: GenerationService) -> None:
     def chosen() -> str:
         return service.settings.current["sd_model_checkpoint"]
@@ -46,17 +55,17 @@ def add_library_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/library/{kind}")
     def read_library(kind: str, asked: Annotated[Page, Parameter()]) -> Response:
         with Explained():
-            return _json(service.library.page(known_kind(kind), Query(**asked.model_dump(), checkpoint=chosen())))
+            return answer(service.library.page(known_kind(kind), Query(**asked.model_dump(), checkpoint=chosen())))
 
     @router.get("/library/{kind}/about/{name:path}")
     def read_about(kind: str, name: str) -> Response:
         with Explained():
-            return _json(about(service.library, _entry(service, kind, name), chosen()))
+            return answer(about(service.library, _entry(service, kind, name), chosen()))
 
     @router.get("/library/{kind}/notes/{name:path}")
     def read_file_notes(kind: str, name: str) -> Response:
         with Explained():
-            return _json(read_notes(_entry(service, kind, name).path))
+            return answer(read_notes(_entry(service, kind, name).path))
 
     @router.put("/library/{kind}/notes/{name:path}")
     def write_file_notes(kind: str, name: str, changes: Annotated[dict[str, object], Body()]) -> Response:
@@ -66,14 +75,25 @@ def add_library_routes(router: APIRouter, service: GenerationService) -> None:
             with service.library.writing:
                 write_notes(entry.path, changes)
             service.catalog.look_at([entry.path.with_suffix(".json")])
-            return _json(service.library.entry(entry.kind, entry.name, chosen()))
+            return answer(service.library.entry(entry.kind, entry.name, chosen()))
 
     @router.post("/library/{kind}/favourite/{name:path}")
     def set_favourite(kind: str, name: str, body: Favourite) -> Response:
         with Explained():
             entry = _entry(service, kind, name)
             service.library.marks.set_favourite(entry.kind, entry.name, entry.hash, body.favourite)
-            return _json({"favourite": body.favourite})
+            return answer({"favourite": body.favourite})
+
+    @router.post("/library/{kind}/preview/{name:path}")
+    def set_preview(kind: str, name: str, body: Picture) -> Response:
+        """The task's picture becomes the file's; answers as PUT notes does."""
+        with Explained():
+            entry = _entry(service, kind, name)
+            data = _png(service, body)
+            with service.library.writing:
+                preview = write_preview(entry.path, data)
+            service.catalog.look_at([preview])
+            return answer(service.library.entry(entry.kind, entry.name, chosen()))
 
     @router.get("/thumbnail/{kind}/{name:path}")
     def read_thumbnail(kind: str, name: str, v: str = "") -> Response:
@@ -108,5 +128,17 @@ def _entry(service: GenerationService, kind: str, name: str) -> Entry:
     return service.catalog.exactly(known_kind(kind), name)
 
 
-def _json(content: object) -> Response:
+def _png(service: GenerationService, wanted: Picture) -> bytes:
+    """With its parameters. Raises NotFound."""
+    task = next((task for task in service.tasks() if task.id == wanted.task), None)
+    if task is None or not 0 <= wanted.index < len(task.images):
+        raise NotFound("This picture is not known any more.")
+    picture = task.images[wanted.index]
+    try:
+        return encode(picture.image, picture.infotext, Encoding(format="png"))
+    except OSError as error:
+        raise NotFound("This picture is not there any more.") from error
+
+
+def answer(content: object) -> Response:
     return JSONResponse(content, headers=NO_STORE)

@@ -15,6 +15,7 @@ from backend.sidecar import read_sidecar
 from backend.tasks import Task
 from ui import progress, prompt_routes, quicksettings, settings_routes
 from ui.library_routes import NO_STORE, add_library_routes
+from ui.upload_routes import add_upload_routes
 
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
 
@@ -35,6 +36,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     add_library_routes(router, service)
     prompt_routes.add_routes(router, service)
     settings_routes.add_routes(router, service)
+    add_upload_routes(router, service)
     return router
 
 
