@@ -1,4 +1,4 @@
-"""What listing a folder of many LoRAs costs: the first time, at each later start, and after one file changed.
+"""What listing a folder of many LoRAs costs: the first time, at each later start, and after one file changed; and what a page of the library costs then.
 
   python -m tools.bench_library [--files 10000] [--sample 500] [--folder DIR]
 
@@ -9,16 +9,27 @@ For comparison: json.loads over the whole header of each file, which is what A11
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {"cold": 5.0, "warm": 0.3}  # seconds of processor time for 10,000 files
-RANK = 32
+PAGE_LIMIT = 0.05  # of a page that is not the first
+RANKS = (4, 8, 16, 32, 64, 128)
+PAGES: Mapping[str, Mapping[str, object]] = {
+    "all": {},
+    "a name": {"search": "lora 77"},
+    "a tag": {"search": "set 99", "sort": "date", "descending": True},
+    "a family": {"family": "SD1", "sort": "name"},
+    "what fits": {"fits": "all,part"},
+    "what fits in a folder, last used": {"fits": "all", "folder": "style 07", "sort": "used", "descending": True},
+}
 
 
 def main() -> None:
@@ -37,6 +48,8 @@ def main() -> None:
 
 def compare(folder: Path, count: int, sample: int) -> None:
     files = make_files(folder / "models" / "Lora", count)
+    (folder / "models" / "Stable-diffusion").mkdir()
+    shutil.copy(ROOT / "models" / "Stable-diffusion" / "demo-emoji.safetensors", folder / "models" / "Stable-diffusion")
     print(f"{count} files, header {int.from_bytes(files[0].read_bytes()[:8], 'little')} bytes")
     whole = cpu(lambda: [parse_whole_header(path) for path in files[:sample]]) / sample * count
     print(f"json.loads of each header: {whole:.2f} s ({sample} files measured)")
@@ -51,6 +64,10 @@ def report(name: str, seen: dict[str, float], whole: float, count: int) -> None:
     told = f", limit {limit * count / 10_000:.2f} s" if limit else ""
     print(f"{name}: {seen['list']:.3f} s for {seen['files']:.0f} files ({whole / seen['list']:.0f} × less than json.loads{told}),", end=" ")
     print(f"{seen['opens']:.0f} files opened, first name found after another {seen['find']:.3f} s")
+    for page in PAGES:
+        limit = f", limit {PAGE_LIMIT * 1000:.0f} ms" if count <= 10_000 else ""
+        print(f"  a page of {page}: {seen[f'first {page}'] * 1000:.0f} ms, again {seen[f'again {page}'] * 1000:.0f} ms{limit}")
+    print(f"  {seen['page opens']:.0f} files opened for the pages")
 
 
 def run_look(folder: Path) -> dict[str, float]:
@@ -63,6 +80,8 @@ def look(folder: Path) -> dict[str, float]:
     from backend.catalog import Catalog
     from backend.flags import parse_flags
     from backend.hashes import HashCache
+    from backend.library import Library, Query
+    from backend.marks import Marks
     from backend.paths import Paths
 
     paths = Paths.from_flags(parse_flags(["--data-dir", str(folder)]), ROOT)
@@ -71,7 +90,12 @@ def look(folder: Path) -> dict[str, float]:
     catalogs: list[Catalog] = []
     seconds = cpu(lambda: catalogs.append(Catalog(paths, HashCache(paths.cache / "hashes.db"))))
     opens, entries = len(opened), catalogs[0].entries("lora")
-    return {"list": seconds, "files": len(entries), "opens": opens, "find": cpu(lambda: catalogs[0].find("lora", entries[-1].stem))}
+    find = cpu(lambda: catalogs[0].find("lora", entries[-1].stem))
+    library = Library(catalogs[0], Marks(paths.data / "library.db"))
+    first = {f"first {name}": cpu(lambda page=page: library.page("lora", Query(**page))) for name, page in PAGES.items()}
+    again = {f"again {name}": cpu(lambda page=page: library.page("lora", Query(**page))) for name, page in PAGES.items()}
+    library.close()
+    return {"list": seconds, "files": len(entries), "opens": opens, "find": find, **first, **again, "page opens": len(opened) - opens}
 
 
 def cpu(work: Callable[[], object]) -> float:
@@ -86,17 +110,18 @@ def make_files(folder: Path, count: int) -> list[Path]:
     files = [folder / f"style {number % 100:02}" / f"lora {number} v1.5.safetensors" for number in range(count)]
     for number, path in enumerate(files):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_lora(path, {"ss_output_name": f"trained {number}"})
+        write_lora(path, {"ss_output_name": f"trained {number}"}, RANKS[number % len(RANKS)])
     return files
 
 
-def write_lora(path: Path, metadata: dict[str, str]) -> None:
-    header = {"__metadata__": {**_METADATA, **metadata}, **_TENSORS}
+def write_lora(path: Path, metadata: dict[str, str], rank: int = 32) -> None:
+    tensors, end = _tensors(rank)
+    header = {"__metadata__": {**_METADATA, "ss_network_dim": str(rank), **metadata}, **tensors}
     raw = json.dumps(header, separators=(",", ":")).encode()
     raw += b" " * (-len(raw) % 8)
     with path.open("wb") as file:
         file.write(len(raw).to_bytes(8, "little") + raw)
-        file.truncate(8 + len(raw) + _END)
+        file.truncate(8 + len(raw) + end)
 
 
 def parse_whole_header(path: Path) -> dict[str, object]:
@@ -104,7 +129,8 @@ def parse_whole_header(path: Path) -> dict[str, object]:
         return json.loads(file.read(int.from_bytes(file.read(8), "little")))
 
 
-def _tensors() -> tuple[dict[str, object], int]:
+@cache
+def _tensors(rank: int) -> tuple[dict[str, object], int]:
     """kohya's names for the 192 layers of the U-Net and the 72 of the text encoder, in fp16."""
     blocks = [(f"input_blocks_{n}_1", width) for n, width in ((1, 320), (2, 320), (4, 640), (5, 640), (7, 1280), (8, 1280))]
     blocks += [("middle_block_1", 1280)]
@@ -117,17 +143,15 @@ def _tensors() -> tuple[dict[str, object], int]:
     header: dict[str, object] = {}
     end = 0
     for module, rows, columns in modules:
-        for part, shape in (("alpha", []), ("lora_down.weight", [RANK, columns]), ("lora_up.weight", [rows, RANK])):
+        for part, shape in (("alpha", []), ("lora_down.weight", [rank, columns]), ("lora_up.weight", [rows, rank])):
             size = 2 * (shape[0] * shape[1] if shape else 1)
             header[f"{module}.{part}"] = {"dtype": "F16", "shape": shape, "data_offsets": [end, end + size]}
             end += size
     return header, end
 
 
-_TENSORS, _END = _tensors()
 _METADATA = {
     "ss_network_module": "networks.lora",
-    "ss_network_dim": str(RANK),
     "ss_base_model_version": "sd_v1",
     "ss_tag_frequency": json.dumps({"10_style": {f"a tag of the training set {number}": number for number in range(130)}}),
     **{f"ss_setting_{number}": str(number) for number in range(30)},
