@@ -17,6 +17,7 @@ set -eu
 venv=${venv_dir:-venv}
 torch_command=${TORCH_COMMAND:-pip install torch==2.13.0}
 requirements=${REQS_FILE:-requirements.txt}
+alone=requirements-no-deps.txt
 
 # The words of a line, one to a line of output, quotes and backslashes as in a shell; nothing is expanded or run.
 words() { [ -z "${1// /}" ] || printf '%s\n' "$1" | xargs printf '%s\n'; }
@@ -76,7 +77,9 @@ install_program() {
   "$python" -m "${command[@]}" ${reinstall:+--force-reinstall} || die "torch could not be installed (see above). TORCH_COMMAND in webui-user.sh says how."
   say "Installing $requirements"
   "$python" -m pip install -r "$requirements" || die "the packages of $requirements could not be installed (see above)."
-  wanted "$requirements" >"$stamp"
+  say "Installing $alone"
+  "$python" -m pip install --no-deps -r "$alone" || die "the packages of $alone could not be installed (see above)."
+  wanted "$requirements" "$alone" >"$stamp"
 }
 
 run_tests() {
@@ -105,7 +108,7 @@ set +f
 
 choose_python
 if [ -n "$testing" ]; then skip='' reinstall=''; fi
-if [ -z "$skip" ] && { [ -n "$reinstall" ] || need "$stamp" "$requirements"; }; then install_program; fi
+if [ -z "$skip" ] && { [ -n "$reinstall" ] || need "$stamp" "$requirements" "$alone"; }; then install_program; fi
 if [ -n "$testing" ]; then run_tests "$@"; fi
 if [ -n "$leave" ]; then exit 0; fi
 export COMMANDLINE_ARGS=${COMMANDLINE_ARGS:-} # app.py reads it, and then what is typed

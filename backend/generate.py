@@ -41,7 +41,7 @@ class Engine:
         self._catalog = catalog
         self._patchers: WeakKeyDictionary[Model, Patcher] = WeakKeyDictionary()
         self._embeddings = EmbeddingStore()
-        self._upscalers = Upscalers()
+        self._upscalers = Upscalers(catalog, models.placement)
         self._prompts = PromptCache()
         self._text_width: int | None = None  # of the latest model: tells which embeddings fit
 

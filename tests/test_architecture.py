@@ -69,7 +69,7 @@ LAYERS = (
     ("app",),
 )
 FRONT = ("app", "ui", "backend.api", "backend.service", "backend.tasks", "backend.plan", "backend.workers.process", "backend.workers.worker")
-TORCH = ("torch", "diffusers", "transformers", "compel", "accelerate", "safetensors.torch")
+TORCH = ("torch", "diffusers", "transformers", "compel", "accelerate", "safetensors.torch", "spandrel")
 MAY_READ_ENVIRONMENT = ("app", "backend.workers.engine", "backend.workers.process")
 MOST_LINES = 450
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+NO_DEPS = "pip install --no-deps -r requirements-no-deps.txt"
 
 FAKE_PYTHON = f"""#!/usr/bin/env bash
 case "$1 $2" in
@@ -32,6 +33,7 @@ class Launcher:
         shutil.copy(ROOT / "webui.sh", self.folder)
         self.write("app.py", APP)
         self.write("requirements.txt", "one==1\n")
+        self.write("requirements-no-deps.txt", "three==3\n")
         self.write("requirements-test.txt", "two==2\n")
         self.python = self.write("python", FAKE_PYTHON)
         self.python.chmod(0o755)
@@ -59,7 +61,7 @@ def launcher(tmp_path: Path) -> Launcher:
 
 def test_the_first_start_installs_torch_before_all_else_and_starts(launcher: Launcher):
     done = launcher.start("--port", "7861")
-    assert launcher.installed == ["pip install torch==2.13.0", "pip install -r requirements.txt"]
+    assert launcher.installed == ["pip install torch==2.13.0", "pip install -r requirements.txt", NO_DEPS]
     assert (done.returncode, done.stdout) == (0, "app:|--port|7861\n"), done.stderr
 
 
@@ -71,15 +73,17 @@ def test_the_second_start_installs_nothing_and_says_nothing(launcher: Launcher):
     assert (done.stdout, done.stderr) == ("app:\n", "")
 
 
-@pytest.mark.parametrize("change", ["requirements", "torch command", "python"])
+@pytest.mark.parametrize("change", ["requirements", "no-deps", "torch command", "python"])
 def test_a_change_of_what_is_wanted_installs_again(launcher: Launcher, change: str):
     launcher.start()
     if change == "requirements":
         launcher.write("requirements.txt", "one==2\n")
+    if change == "no-deps":
+        launcher.write("requirements-no-deps.txt", "three==4\n")
     if change == "python":
         launcher.write("venv/pyvenv.cfg", "version = 3.13.0\n")
     launcher.start(TORCH_COMMAND="pip install torch==2.14.0 --index-url 'http://a b'" if change == "torch command" else "")
-    assert len(launcher.installed) == 4
+    assert len(launcher.installed) == 6
 
 
 def test_torch_command_keeps_its_quoted_words_together(launcher: Launcher):
@@ -93,7 +97,7 @@ def test_a_failed_installation_is_said_and_tried_again(launcher: Launcher):
     assert done.returncode == 1
     assert "torch could not be installed" in done.stderr
     assert launcher.start().stdout == "app:\n"
-    assert len(launcher.installed) == 3
+    assert len(launcher.installed) == 4
 
 
 def test_arguments_come_from_webui_user_and_then_from_the_command_line(launcher: Launcher):
@@ -105,13 +109,13 @@ def test_skip_install_and_exit_do_so(launcher: Launcher):
     assert launcher.start("--skip-install").stdout == "app:|--skip-install\n"
     assert launcher.installed == []
     assert launcher.start(COMMANDLINE_ARGS="--exit").stdout == ""
-    assert len(launcher.installed) == 2
+    assert len(launcher.installed) == 3
 
 
 def test_reinstall_torch_does_so(launcher: Launcher):
     launcher.start()
     launcher.start("--reinstall-torch")
-    assert launcher.installed[2] == "pip install torch==2.13.0 --force-reinstall"
+    assert launcher.installed[3] == "pip install torch==2.13.0 --force-reinstall"
 
 
 def test_venv_dir_names_another_folder_or_none(launcher: Launcher, tmp_path: Path):
@@ -119,7 +123,7 @@ def test_venv_dir_names_another_folder_or_none(launcher: Launcher, tmp_path: Pat
     assert (tmp_path / "other env/bin/python").exists()
     assert launcher.start(venv_dir="-").stdout == "app:\n"
     assert not (launcher.folder / "venv").exists()
-    assert len(launcher.installed) == 4
+    assert len(launcher.installed) == 6
 
 
 def test_a_python_that_is_missing_is_named(launcher: Launcher):
@@ -151,4 +155,4 @@ def test_a_venv_whose_python_is_gone_is_said(launcher: Launcher):
 def test_test_installs_the_rest_once_and_hands_its_arguments_on(launcher: Launcher):
     assert launcher.start("test", "-k", "a b").stdout == "tests: -k a b\n"
     launcher.start("test")
-    assert launcher.installed == ["pip install torch==2.13.0", "pip install -r requirements.txt", "pip install -r requirements-test.txt"]
+    assert launcher.installed == ["pip install torch==2.13.0", "pip install -r requirements.txt", NO_DEPS, "pip install -r requirements-test.txt"]

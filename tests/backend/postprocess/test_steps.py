@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
+from backend.checkpoints.placement import Placement
 from backend.errors import Interrupted
 from backend.extras_steps import STEPS
 from backend.job import ExtrasJob, GeneratedImage
@@ -32,7 +33,7 @@ def noisy(sigma: float) -> Image.Image:
 
 def run(image: Image.Image, cancel: CancelToken | None = None, **steps: dict[str, object]) -> GeneratedImage:
     planned = plan_steps(steps, Settings(), FakeCatalog([]))
-    tools = Tools(upscalers=Upscalers(), device=CPU, on_event=lambda event: None, cancel=cancel or CancelToken())
+    tools = Tools(upscalers=Upscalers(FakeCatalog([]), Placement(device=CPU)), device=CPU, on_event=lambda event: None, cancel=cancel or CancelToken())
     return run_steps(ExtrasJob(image=image, steps=planned), tools)
 
 
@@ -61,7 +62,7 @@ def test_two_upscalers_are_blended():
     both = {"upscale_by": 2.0, "upscaler_1_name": "Lanczos", "upscaler_2_name": "Nearest", "upscaler_2_visibility": 0.4}
     alone = [run(image, Upscale={"upscale_by": 2.0, "upscaler_1_name": name}).image for name in ("Lanczos", "Nearest")]
     done = run(image, Upscale=both)
-    assert done.image.tobytes() == Image.blend(*alone, 0.4).tobytes()
+    assert done.image.tobytes() == Image.blend(alone[0], alone[1], 0.4).tobytes()
     assert done.extra == {"Postprocess upscale by": "2.0", "Postprocess upscaler": "Lanczos", "Postprocess upscaler 2": "Nearest"}
 
 

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from backend.checkpoints.placement import Placement
 from backend.errors import WebUIError
 from backend.job import UpscalerRef
 from backend.postprocess.upscale import Upscalers
 from backend.progress import CancelToken
+from tests.backend.fake_catalog import FakeCatalog
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -13,7 +16,9 @@ def picture(width: int, height: int) -> Image.Image:
 
 
 def upscale(image: Image.Image, name: str, scale: float) -> Image.Image:
-    return Upscalers().upscale(image, UpscalerRef(name=name), scale, on_event=lambda event: None, cancel=CancelToken())
+    return Upscalers(FakeCatalog([]), Placement(device=torch.device("cpu"))).upscale(
+        image, UpscalerRef(name=name), scale, on_event=lambda event: None, cancel=CancelToken()
+    )
 
 
 @pytest.mark.parametrize("name", ["None", "Lanczos", "Nearest"])
