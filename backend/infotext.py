@@ -5,7 +5,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from backend.plan import AUTOMATIC, Plan
+from backend.plan import Plan
+from backend.plan_sampling import AUTOMATIC
 from backend.prompts.schedule import prompt_schedule
 from backend.sampling.names import CHURN, find_scheduler
 from backend.setting_table import SETTINGS
@@ -80,7 +81,7 @@ def _parameters(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _quote(value: str) -> str:
-    plain = not re.search(r"[,:\n]", value) and value == value.strip() and not (value.startswith('"') and value.endswith('"'))
+    plain = not re.search(r"[,:\n]", value) and value == value.strip() and not value.startswith('"')
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 

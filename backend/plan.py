@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from backend.catalog import Catalog, Entry
-from backend.errors import NotFound, WebUIError
-from backend.job import ConditioningOptions, FileRef, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
+from backend.errors import WebUIError
+from backend.job import ConditioningOptions, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
+from backend.plan_models import chosen_checkpoint, chosen_vae, model_options
 from backend.plan_prompts import PicturePrompts, picture_prompts
+from backend.plan_sampling import choose_sampler, sampling_options
 from backend.prompts.styles import StyleTable
 from backend.request import GenerationRequest, Seed
-from backend.sampling.names import CHURN, SAMPLERS, SCHEDULERS, SamplerInfo, find_sampler, find_scheduler, split_old_name
+from backend.sampling.names import SamplerInfo
 from backend.setting_table import KNOWN_ELSEWHERE
 from backend.settings import Settings
 
-AUTOMATIC = "Automatic"
-SHOWN_CHOICES = 20  # of files, in an error message
 LARGEST_SEED = 2**63 - 1
 # What a field may be: attribute, label, least, most.
 LIMITS = (
@@ -63,13 +63,14 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     _refuse_not_yet(request)
     _check_limits(request)
     settings = settings.override(request.override_settings)
-    sampler, schedule_type = choose_sampler(request)
-    checkpoint, checkpoint_comments = _checkpoint(request, settings, catalog)
-    vae = _vae(checkpoint, settings, catalog, vae_file)
+    sampler, schedule_type = choose_sampler(request.sampling)
+    checkpoint, checkpoint_comments = chosen_checkpoint(request, settings, catalog)
+    vae = chosen_vae(checkpoint, settings, catalog, vae_file)
     checkpoint, vae = catalog.hashed(checkpoint), catalog.hashed(vae) if vae else None
     prompts = picture_prompts(request, settings, styles, catalog)
     images = tuple(_images(prompts, _seeds(request, draw), settings))
-    sampling, model = _sampling(request, settings, sampler, schedule_type), _model(request, settings, checkpoint, vae)
+    sampling = sampling_options(request.sampling, settings, sampler, schedule_type)
+    model = model_options(request, settings, checkpoint, vae)
     about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)
     return Plan(
         jobs=tuple(_jobs(request, settings, images, prompts, sampling, model)),
@@ -86,21 +87,8 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
 
 def plan_load(settings: Settings, catalog: Catalog, vae_file: Path | None = None) -> ModelOptions:
     """What a picture with these settings would need in memory; nothing is hashed. Raises WebUIError where there is no checkpoint."""
-    checkpoint, _ = _checkpoint(GenerationRequest(), settings, catalog)
-    return _model(GenerationRequest(), settings, checkpoint, _vae(checkpoint, settings, catalog, vae_file))
-
-
-def choose_sampler(request: GenerationRequest) -> tuple[SamplerInfo, str]:
-    """The sampler, and its schedule as A1111 shows it. Aliases and names from before 1.9 ("DPM++ 2M Karras") are known too."""
-    asked, old_schedule = request.sampling.sampler, split_old_name(request.sampling.sampler)[1]
-    sampler, scheduler = find_sampler(asked), find_scheduler(request.sampling.scheduler)
-    if sampler is None:
-        raise WebUIError(f"Unknown sampler {asked!r}. Known: {', '.join(info.label for info in SAMPLERS)}.")
-    if scheduler is None:
-        raise WebUIError(f"Unknown schedule type {request.sampling.scheduler!r}. Known: {', '.join(info.label for info in SCHEDULERS)}.")
-    if scheduler.label != AUTOMATIC:
-        return sampler, scheduler.label
-    return sampler, old_schedule or sampler.scheduler or AUTOMATIC
+    checkpoint, _ = chosen_checkpoint(GenerationRequest(), settings, catalog)
+    return model_options(GenerationRequest(), settings, checkpoint, chosen_vae(checkpoint, settings, catalog, vae_file))
 
 
 def _refuse_not_yet(request: GenerationRequest) -> None:
@@ -176,45 +164,6 @@ def _batches(prompts: Sequence[PicturePrompts], size: int) -> Iterable[tuple[int
             start = end
 
 
-def _sampling(request: GenerationRequest, settings: Settings, sampler: SamplerInfo, schedule_type: str) -> SamplingOptions:
-    asked = request.sampling
-
-    def decided(name: str) -> Any:
-        return settings[name] if getattr(asked, name) is None else getattr(asked, name)
-
-    return SamplingOptions(
-        sampler=sampler.label,
-        scheduler="Uniform" if schedule_type == AUTOMATIC else schedule_type,
-        steps=asked.steps,
-        cfg_scale=asked.cfg_scale,
-        eta=asked.eta if asked.eta is not None else settings[sampler.eta or "eta_ancestral"],
-        **{name: decided(name) for name in (*CHURN, "s_min_uncond")},
-        s_min_uncond_all=settings["s_min_uncond_all"],
-        skip_early_cond=settings["skip_early_cond"],
-        sigma_min=settings["sigma_min"],
-        sigma_max=settings["sigma_max"],
-        rho=settings["rho"],
-        old_karras_sigmas=settings["use_old_karras_scheduler_sigmas"],
-        discard_next_to_last_sigma=settings["always_discard_next_to_last_sigma"],
-        sgm_noise_multiplier=settings["sgm_noise_multiplier"],
-        beta_alpha=settings["beta_dist_alpha"],
-        beta_beta=settings["beta_dist_beta"],
-        quantize_timesteps=settings["enable_quantization"],
-        uni_pc_variant=settings["uni_pc_variant"],
-        uni_pc_skip_type=settings["uni_pc_skip_type"],
-        uni_pc_order=settings["uni_pc_order"],
-        uni_pc_lower_order_final=settings["uni_pc_lower_order_final"],
-        ensd=settings["eta_noise_seed_delta"],
-        noise_source=settings["randn_source"],
-        brownian_per_image=not settings["no_dpmpp_sde_batch_determinism"],
-        batch_cond_uncond=settings["batch_cond_uncond"],
-        pad_cond_uncond=settings["pad_cond_uncond"],
-        pad_cond_uncond_v0=settings["pad_cond_uncond_v0"],
-        zero_terminal_snr=settings["sd_noise_schedule"] == "Zero Terminal SNR",
-        downcast_alphas=settings["use_downcasted_alpha_bar"],
-    )
-
-
 def _conditioning(settings: Settings) -> ConditioningOptions:
     return ConditioningOptions(
         emphasis=settings["emphasis"],
@@ -230,65 +179,9 @@ def _conditioning(settings: Settings) -> ConditioningOptions:
     )
 
 
-def _model(request: GenerationRequest, settings: Settings, checkpoint: Entry, vae: Entry | None) -> ModelOptions:
-    return ModelOptions(
-        checkpoint=_ref(checkpoint),
-        vae=_ref(vae) if vae else None,
-        keep_loaded=settings["sd_checkpoints_limit"],
-        unet_dtype=settings["unet_dtype_cpu"],
-        tiling=settings["tiling"] if request.tiling is None else request.tiling,
-        token_merging_ratio=settings["token_merging_ratio"],
-        upcast_attention=settings["upcast_attn"],
-        vae_tiling=settings["vae_tiling"],
-        vae_retry_float32=settings["auto_vae_precision"],
-    )
-
-
 def _preview(settings: Settings) -> PreviewOptions:
     steps = settings["show_progress_every_n_steps"] if settings["live_previews_enable"] else 0
     return PreviewOptions(every_steps=max(steps, 0), method="Full" if settings["show_progress_type"] == "Full" else "Approx cheap")
-
-
-def _ref(entry: Entry) -> FileRef:
-    return FileRef(name=entry.name, hash=entry.hash)
-
-
-def _checkpoint(request: GenerationRequest, settings: Settings, catalog: Catalog) -> tuple[Entry, tuple[str, ...]]:
-    """The chosen one. One that was set for good and is gone is replaced by the first, with a comment; one asked for here must be there."""
-    name = settings["sd_model_checkpoint"]
-    entries = catalog.entries("checkpoint")
-    if not entries:
-        raise NotFound("There is no checkpoint yet: put a .safetensors file into models/Stable-diffusion.")
-    found = catalog.find("checkpoint", name) if name else entries[0]
-    if found is None and "sd_model_checkpoint" in request.override_settings:
-        raise NotFound(catalog.why_refused("checkpoint", name) or f"Unknown checkpoint {name!r}. Known: {_choices(map(catalog.title, entries))}.")
-    if found is None:
-        return entries[0], (f"The checkpoint {name} is not there any more; {entries[0].name} is used.",)
-    return found, ()
-
-
-def _vae(checkpoint: Entry, settings: Settings, catalog: Catalog, file: Path | None) -> Entry | None:
-    """None: the checkpoint's own."""
-    name, entries = settings["sd_vae"], catalog.entries("vae")
-    if file is not None:
-        found = next((entry for entry in entries if entry.path == file), None)
-        if found is None:
-            raise NotFound(f"The VAE {file} (--vae-path) is not there.")
-    elif name in ("None", ""):
-        return None
-    elif name == AUTOMATIC:
-        found = next((entry for entry in entries if entry.path.name.startswith(f"{checkpoint.stem}.")), None)
-    else:
-        found = catalog.find("vae", name)
-        if found is None:
-            known = _choices([AUTOMATIC, "None", *(entry.path.name for entry in entries)])
-            raise NotFound(catalog.why_refused("vae", name) or f"Unknown VAE {name!r}. Known: {known}.")
-    return found
-
-
-def _choices(names: Iterable[str]) -> str:
-    names = tuple(names)
-    return ", ".join(names[:SHOWN_CHOICES]) + (", …" if len(names) > SHOWN_CHOICES else "")
 
 
 def _ignored(request: GenerationRequest, styles: StyleTable) -> list[str]:

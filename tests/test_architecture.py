@@ -52,6 +52,8 @@ LAYERS = (
     ("backend.workers.engine",),
     (
         "backend.plan",
+        "backend.plan_models",
+        "backend.plan_sampling",
         "backend.plan_networks",
         "backend.plan_prompts",
         "backend.plan_upscalers",

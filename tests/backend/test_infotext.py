@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from backend.fields import FIELDS, from_labels, to_request
 from backend.infotext import VERSION, read, write
-from backend.plan import Plan, choose_sampler, plan
+from backend.plan import Plan, plan
+from backend.plan_sampling import choose_sampler
 from backend.prompts.styles import Style, StyleTable
 from backend.request import GenerationRequest, Sampling, Seed, Size
 from backend.sampling.names import SAMPLERS, SCHEDULERS
@@ -165,7 +166,7 @@ def test_a_long_line_without_parameters_is_read_at_once():
 
 
 def test_the_sampler_is_named_as_a1111_resolves_it():
-    assert [choose_sampler(GenerationRequest(sampling=Sampling(sampler=name)))[1] for name in ("DPM++ 2M", "Euler", "DPM++ 2M SDE", "Euler Karras")] == [
+    assert [choose_sampler(Sampling(sampler=name))[1] for name in ("DPM++ 2M", "Euler", "DPM++ 2M SDE", "Euler Karras")] == [
         "Karras",
         "Automatic",
         "Exponential",
