@@ -26,6 +26,7 @@ from backend.paths import Paths
 from backend.postprocess.steps import Tools, run_steps
 from backend.postprocess.upscale import Upscalers
 from backend.progress import CancelToken, Event, Preview, Status, Step
+from backend.sampling.guidance import Told
 from backend.sampling.noise import ImageNoise
 from backend.sampling.preview import approximate
 from backend.sampling.samplers import calls_a_step, calls_total, sample
@@ -144,15 +145,12 @@ def _draw(
     )
     try:
         latent = sample(
-            model,
-            encoded.cond,
-            encoded.uncond,
+            Told(model, encoded.cond, encoded.uncond, _grey(model, job) if model.architecture.inpaint else None),
             noise,
             job.sampling,
             job.seeds,
             on_step=on_step,
             cancel=lambda: cancel.cancelled,
-            inpaint_cond=_grey(model, job) if model.architecture.inpaint else None,
             before_call=before_call,
         )
     except Interrupted as stop:

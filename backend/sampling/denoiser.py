@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from backend.job import SamplingOptions
-from backend.sampling.guidance import Guidance
+from backend.sampling.guidance import Guidance, Predictor
 from backend.sampling.sigma_table import SigmaTable
 
 Keep = Callable[[Tensor], Tensor]  # puts back what of a picture is not drawn anew, (B, C, h, w)
@@ -30,13 +30,23 @@ class Walk:
 
 
 class SigmaDenoiser:
-    """x has the noise sigma on top of the picture (Karras et al. 2022's variance exploding form). keep: applied to each denoised latent."""
+    """x has the noise sigma on top of the picture (Karras et al. 2022's variance exploding form). keep: applied to each denoised latent.
 
-    def __init__(self, guidance: Guidance, table: SigmaTable, *, v_prediction: bool, cfg_scale: float, keep: Keep) -> None:
-        self._guidance, self._table, self._keep = guidance, table, keep
+    table_of: a refiner's, when it takes over.
+    """
+
+    def __init__(
+        self, guidance: Guidance, table: SigmaTable, *, v_prediction: bool, cfg_scale: float, keep: Keep, table_of: Callable[[Predictor], SigmaTable]
+    ) -> None:
+        self._guidance, self._table, self._keep, self._table_of = guidance, table, keep, table_of
         self._v_prediction, self._cfg_scale = v_prediction, cfg_scale
 
+    def _refine(self, sigma: Tensor) -> None:
+        if model := self._guidance.refined(self._table.index(sigma)):
+            self._table, self._v_prediction = self._table_of(model), model.architecture.prediction == "v"
+
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        self._refine(sigma)
         scale = 1 / (sigma**2 + 1) ** 0.5
         timestep = self._table.timestep(sigma).item()
         read = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
@@ -50,6 +60,7 @@ class LcmDenoiser(SigmaDenoiser):
     TIMESTEP_SCALING = 10.0
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        self._refine(sigma)
         timestep = self._table.timestep(sigma)
         scaled = timestep * self.TIMESTEP_SCALING
         keep = self.SIGMA_DATA**2 / (scaled**2 + self.SIGMA_DATA**2)
@@ -73,13 +84,18 @@ class Prediction(NamedTuple):
 class TimestepDenoiser:
     """x is √ᾱ·picture + √(1 − ᾱ)·noise (the variance preserving form of DDIM). keep: applied to x before each call, without noise, as in A1111."""
 
-    def __init__(self, guidance: Guidance, alphas: Tensor, *, v_prediction: bool, cfg_scale: float, keep: Keep) -> None:
-        self._guidance, self.alphas, self._keep = guidance, alphas, keep
+    def __init__(
+        self, guidance: Guidance, alphas: Tensor, *, v_prediction: bool, cfg_scale: float, keep: Keep, alphas_of: Callable[[Predictor], Tensor]
+    ) -> None:
+        self._guidance, self.alphas, self._keep, self._alphas_of = guidance, alphas, keep, alphas_of
+        self._read_alphas = alphas  # of the model that is asked; the walk goes on along the first one's
         self._v_prediction, self._cfg_scale = v_prediction, cfg_scale
 
     def __call__(self, x: Tensor, timestep: float, cfg_factor: float = 1.0) -> Prediction:
         """timestep: fractional ones are cut to the whole ones where a v-model's output is read, as in A1111."""
-        read = _read_v_as_epsilon(self.alphas[int(timestep)].float()) if self._v_prediction else _read_as_is
+        if model := self._guidance.refined(int(timestep)):
+            self._read_alphas, self._v_prediction = self._alphas_of(model), model.architecture.prediction == "v"
+        read = _read_v_as_epsilon(self._read_alphas[int(timestep)].float()) if self._v_prediction else _read_as_is
         guided, unguided = self._guidance(self._keep(x), timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
         return Prediction(guided, unguided)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from backend.errors import Interrupted
 from backend.job import SamplingOptions
 
+TRAINED = 1000  # noise levels of a model's table
 Parts = tuple[tuple[tuple[int, float], ...], ...]
 
 
@@ -64,6 +65,25 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
+class Told:
+    """A model and what it is told. inpaint: (B, 5, h, w), mask and masked latent, for 9-channel models."""
+
+    model: Predictor
+    cond: Conditioning
+    uncond: Conditioning
+    inpaint: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """A model that takes over on the way: when `at`, 0…1, of the noise is gone, or with by_steps of the calls done."""
+
+    at: float
+    by_steps: bool
+    take_over: Callable[[], Told]
+
+
+@dataclass(frozen=True)
 class _Piece:
     """Rows start…stop of a call that go through the U-Net together."""
 
@@ -89,25 +109,20 @@ class _Batch:
 
 
 class Guidance:
-    """Counts the U-Net's calls; before each asks `cancel`, then tells `before_call` its number.
-
-    inpaint_cond: (B, 5, h, w), mask and masked latent, for 9-channel models.
-    """
+    """Counts the U-Net's calls; before each asks `cancel`, then tells `before_call` its number."""
 
     def __init__(
         self,
-        model: Predictor,
-        cond: Conditioning,
-        uncond: Conditioning,
+        told: Told,
         options: SamplingOptions,
         total_calls: int,
         cancel: Callable[[], bool],
-        inpaint_cond: Tensor | None = None,
         before_call: Callable[[int], None] | None = None,
+        refiner: Refiner | None = None,
     ) -> None:
-        self._model, self._cond, self._uncond = model, cond, uncond
+        self._told = told
         self._options, self._total_calls, self._cancel, self._before_call = options, total_calls, cancel, before_call
-        self._inpaint_cond = inpaint_cond
+        self._refiner = refiner
         self._batch: _Batch | None = None
         self.calls = 0
 
@@ -133,6 +148,16 @@ class Guidance:
         count = len(found) - len(batch.parts)
         return _combine(found[:count], found[count:], batch.parts, cfg_scale)
 
+    def refined(self, index: int) -> Predictor | None:
+        """To be asked before each call, with the nearest entry of the model's table: the refiner, in the moment when it takes over."""
+        if self._refiner is None or self._cancel():
+            return None
+        done = self.calls / self._total_calls if self._refiner.by_steps else (TRAINED - 1 - index) / TRAINED
+        if done < self._refiner.at:
+            return None
+        self._told, self._refiner = self._refiner.take_over(), None
+        return self._told.model
+
     def _leaves_out_negative(self, level: float) -> bool:
         """Skip early CFG, and NGMS: no negative prompt below a noise level, in every second call or in all."""
         options = self._options
@@ -144,11 +169,13 @@ class Guidance:
         if batch.inpaint is not None:
             x = torch.cat([x, batch.inpaint], dim=1)
         timesteps = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
-        found = [self._model.predict(x[piece.start : piece.stop], timesteps[piece.start : piece.stop], piece.cross, piece.vector) for piece in batch.pieces]
+        found = [
+            self._told.model.predict(x[piece.start : piece.stop], timesteps[piece.start : piece.stop], piece.cross, piece.vector) for piece in batch.pieces
+        ]
         return found[0] if len(found) == 1 else torch.cat(found)
 
     def _rows(self, without_negative: bool) -> _Batch:
-        cond, uncond = self._cond.at(self.calls), None if without_negative else self._uncond.at(self.calls)
+        cond, uncond = self._told.cond.at(self.calls), None if without_negative else self._told.uncond.at(self.calls)
         batch = self._batch
         if batch is None or batch.told[0] is not cond or batch.told[1] is not uncond:
             batch = self._batch = self._put_together(cond, uncond)
@@ -158,7 +185,7 @@ class Guidance:
         owners = [image for image, parts in enumerate(cond.parts) for _ in parts]
         if uncond is not None:
             owners += range(len(cond.parts))
-        inpaint = None if self._inpaint_cond is None else _spread(self._inpaint_cond.expand(len(cond.parts), -1, -1, -1), owners)
+        inpaint = None if self._told.inpaint is None else _spread(self._told.inpaint.expand(len(cond.parts), -1, -1, -1), owners)
         return _Batch((cond, uncond), cond.parts, tuple(owners), tuple(self._pieces(cond, uncond)), inpaint)
 
     def _pieces(self, cond: StepCond, uncond: StepCond | None) -> list[_Piece]:
@@ -181,7 +208,7 @@ class Guidance:
             last = negative[:, -1:].expand(-1, max(missing, 0), -1)
             return told, torch.cat([negative, last], dim=1)[:, : told.shape[1]]
         if missing and self._options.pad_cond_uncond:
-            empty = self._uncond.empty.to(told)
+            empty = self._told.uncond.empty.to(told)
             return _filled(told, empty, -missing), _filled(negative, empty, missing)
         return told, negative
 

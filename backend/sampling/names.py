@@ -1,4 +1,4 @@
-"""SAMPLERS and SCHEDULERS: A1111's names, aliases and facts, in its order. Text only: the page reads this without torch."""
+"""SAMPLERS, SCHEDULERS and LATENT_UPSCALE_MODES: A1111's names, aliases and facts, in its order. Text only: the page reads this without torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -117,6 +117,29 @@ SCHEDULERS = (
     SchedulerInfo(name="beta", label="Beta", need_inner_model=True),
     SchedulerInfo(name="turbo", label="Turbo", need_inner_model=True),  # Forge's, not A1111's
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentUpscaleMode:
+    """How a latent is made larger for the hires pass. mode, antialias: torch's names."""
+
+    label: str
+    mode: str
+    antialias: bool
+
+
+LATENT_UPSCALE_MODES = (
+    LatentUpscaleMode(label="Latent", mode="bilinear", antialias=False),
+    LatentUpscaleMode(label="Latent (antialiased)", mode="bilinear", antialias=True),
+    LatentUpscaleMode(label="Latent (bicubic)", mode="bicubic", antialias=False),
+    LatentUpscaleMode(label="Latent (bicubic antialiased)", mode="bicubic", antialias=True),
+    LatentUpscaleMode(label="Latent (nearest)", mode="nearest", antialias=False),
+    LatentUpscaleMode(label="Latent (nearest-exact)", mode="nearest-exact", antialias=False),
+)
+
+
+def find_latent_upscale_mode(name: str) -> LatentUpscaleMode | None:
+    return next((mode for mode in LATENT_UPSCALE_MODES if mode.label == name), None)
 
 
 def find_sampler(name: str) -> SamplerInfo | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -24,7 +25,7 @@ from backend.sampling.dpm import (
 )
 from backend.sampling.dpm_solver import dpm_adaptive, dpm_fast
 from backend.sampling.euler import euler, euler_ancestral, heun, lcm, lms, restart
-from backend.sampling.guidance import Conditioning, Guidance, Predictor
+from backend.sampling.guidance import Guidance, Predictor, Refiner, Told
 from backend.sampling.names import SAMPLERS, SamplerInfo, find_sampler
 from backend.sampling.noise import ImageNoise
 from backend.sampling.schedulers import get_sigmas
@@ -70,18 +71,16 @@ def calls_a_step(options: SamplingOptions) -> int:
 
 
 def sample(
-    model: Predictor,
-    cond: Conditioning,
-    uncond: Conditioning,
+    told: Told,
     noise: ImageNoise,
     options: SamplingOptions,
     seeds: Sequence[int],
     *,
     on_step: OnStep,
     cancel: Callable[[], bool],
-    inpaint_cond: Tensor | None = None,
     before_call: Callable[[int], None] | None = None,
     start: Start | None = None,
+    refiner: Refiner | None = None,
 ) -> Tensor:
     """The finished latent (B, C, h, w). seeds: of the images, for the Brownian samplers. before_call: is told the number of each U-Net call before it.
     start: the picture to start from; None = pure noise.
@@ -89,10 +88,10 @@ def sample(
     Raises Interrupted, carrying the last denoised latent, before the U-Net call where cancel() is true.
     """
     walked = options if start is None else replace(options, steps=start.t_enc(options.steps) + 1)
-    guidance = Guidance(model, cond, uncond, options, calls_total(walked), cancel, inpaint_cond, before_call)
+    guidance = Guidance(told, options, calls_total(walked), cancel, before_call, refiner)
     steps = _Steps(on_step)
     try:
-        return _sample(model, guidance, noise, options, seeds, steps, start)
+        return _sample(told.model, guidance, noise, options, seeds, steps, start)
     except Interrupted:
         raise Interrupted(steps.denoised) from None
 
@@ -105,22 +104,22 @@ def _sample(
         if not start.total_steps(asked):
             return start.latent
         options = replace(options, steps=start.total_steps(asked))
-    alphas = effective_alphas(
-        model.alphas_cumprod, zero_terminal_snr=options.zero_terminal_snr or model.architecture.zero_snr, downcast=options.downcast_alphas
-    )
+    alphas_of = partial(_alphas, options=options)
+    alphas = alphas_of(model)
     first, keep = noise.first(), _draw_all if start is None else start.keep
     if info.timesteps:
         x, timesteps = first, get_timesteps(options)
         if start is not None:
             x, timesteps = start.at_timestep(first, timesteps, alphas, asked)
-        denoise = TimestepDenoiser(guidance, alphas, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep)
+        denoise = TimestepDenoiser(guidance, alphas, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep, alphas_of=alphas_of)
         walk = Walk(options=options, noise=noise.next, brownian=_no_brownian, step=steps, partial=start is not None)
         return keep(TIMESTEP_SAMPLERS[info.label](denoise, x, timesteps, walk))
-    is_lcm = info.label == "LCM"
-    table = SigmaTable(alphas, quantize=options.quantize_timesteps, stride=LCM_STRIDE if is_lcm else 1)
+    table_of = partial(_table, options=options)
+    table = table_of(model)
     sigmas = get_sigmas(options, info, table, sdxl=model.architecture.family.startswith("SDXL"))
     brownian = _brownian(sigmas, noise, options, seeds) if info.brownian else _no_brownian
-    denoise = (LcmDenoiser if is_lcm else SigmaDenoiser)(guidance, table, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep)
+    kind = LcmDenoiser if info.label == "LCM" else SigmaDenoiser
+    denoise = kind(guidance, table, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep, table_of=table_of)
     ends = table.sigmas[[-1, 0]]
     if start is None:
         x = first * (torch.sqrt(1 + sigmas[0] ** 2) if options.sgm_noise_multiplier else sigmas[0])
@@ -131,6 +130,16 @@ def _sample(
     if info.label in RANGE_SAMPLERS:
         return keep(RANGE_SAMPLERS[info.label](denoise, x, ends, walk))
     return keep(SIGMA_SAMPLERS[info.label](denoise, x, sigmas, walk))
+
+
+def _alphas(model: Predictor, options: SamplingOptions) -> Tensor:
+    zero_snr = options.zero_terminal_snr or model.architecture.zero_snr
+    return effective_alphas(model.alphas_cumprod, zero_terminal_snr=zero_snr, downcast=options.downcast_alphas)
+
+
+def _table(model: Predictor, options: SamplingOptions) -> SigmaTable:
+    stride = LCM_STRIDE if _info(options).label == "LCM" else 1
+    return SigmaTable(_alphas(model, options), quantize=options.quantize_timesteps, stride=stride)
 
 
 def _draw_all(x: Tensor) -> Tensor:

@@ -54,6 +54,10 @@ class SigmaTable:
         weight = ((self._logs[low] - log) / (self._logs[low] - self._logs[low + 1])).clamp(0, 1)
         return (1 - weight) * low + weight * (low + 1)
 
+    def index(self, sigma: Tensor) -> int:
+        """The entry that is nearest to a 0-dim sigma."""
+        return int((self.sigmas - sigma).abs().argmin())
+
     def sigma(self, timestep: Tensor) -> Tensor:
         """Timesteps of any shape → sigmas."""
         place = ((timestep.float() - (self._stride - 1)) / self._stride).clamp(0, len(self._logs) - 1)

@@ -3,14 +3,14 @@ import torch
 
 from backend.errors import Interrupted
 from backend.job import SamplingOptions
-from backend.sampling.guidance import Guidance
+from backend.sampling.guidance import Guidance, Told
 from tests.backend.sampling.toy import ToyConditioning, ToyModel, options
 
 SOME = torch.linspace(-1, 1, 2 * 4 * 2 * 2).reshape(2, 4, 2, 2)
 
 
-def guided(model: ToyModel, cond: ToyConditioning, uncond: ToyConditioning, asked: SamplingOptions, *, x=SOME, t=500.0, level=5.0, calls=0, **more):
-    guidance = Guidance(model, cond, uncond, asked, 10, lambda: False, **more)
+def guided(model: ToyModel, cond: ToyConditioning, uncond: ToyConditioning, asked: SamplingOptions, *, x=SOME, t=500.0, level=5.0, calls=0, inpaint=None):
+    guidance = Guidance(Told(model, cond, uncond, inpaint), asked, 10, lambda: False)
     guidance.calls = calls
     return guidance(x, level, t, scale=1.0, cfg_scale=asked.cfg_scale, read=lambda x, output: output)
 
@@ -99,14 +99,14 @@ def test_v0_padding_gives_the_negative_prompt_the_length_of_the_prompt(tokens: i
 
 def test_inpainting_models_get_mask_and_masked_picture_beside_each_latent():
     model, inpaint = ToyModel(), torch.rand(1, 5, 2, 2)
-    guided(model, ToyConditioning(0.5, -0.5), ToyConditioning(0.1, 0.2), options(), inpaint_cond=inpaint)
+    guided(model, ToyConditioning(0.5, -0.5), ToyConditioning(0.1, 0.2), options(), inpaint=inpaint)
     asked = model.asked[0][0]
     assert asked.shape == (4, 9, 2, 2) and all(torch.equal(row[4:], inpaint[0]) for row in asked)
 
 
 def test_stops_before_the_next_call():
     model = ToyModel()
-    guidance = Guidance(model, ToyConditioning(0.5), ToyConditioning(0.1), options(), 10, lambda: bool(model.asked))
+    guidance = Guidance(Told(model, ToyConditioning(0.5), ToyConditioning(0.1)), options(), 10, lambda: bool(model.asked))
     guidance(SOME[:1], 5.0, 500.0, scale=1.0, cfg_scale=7.0, read=lambda x, output: output)
     with pytest.raises(Interrupted):
         guidance(SOME[:1], 5.0, 500.0, scale=1.0, cfg_scale=7.0, read=lambda x, output: output)
@@ -117,7 +117,7 @@ def test_tells_each_call_before_it():
     told: list[tuple[int, int]] = []
     model = ToyModel()
     guidance = Guidance(
-        model, ToyConditioning(0.5, 0.5), ToyConditioning(0, 0), options(), 10, lambda: False, None, lambda call: told.append((call, len(model.asked)))
+        Told(model, ToyConditioning(0.5, 0.5), ToyConditioning(0, 0)), options(), 10, lambda: False, lambda call: told.append((call, len(model.asked)))
     )
     for _ in range(3):
         guidance(SOME, 5.0, 500.0, scale=1.0, cfg_scale=7.0, read=lambda x, output: output)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backend.job import SamplingOptions
-from backend.sampling.guidance import Parts
+from backend.sampling.guidance import Parts, Refiner, Told
 from backend.sampling.names import find_sampler
 from backend.sampling.noise import ImageNoise
 from backend.sampling.samplers import sample
@@ -94,7 +94,9 @@ def draw(
     on_step=lambda step, steps, denoised: None,
     cancel=lambda: False,
     start: Start | None = None,
+    refiner: Refiner | None = None,
 ) -> Tensor:
     noise = ImageNoise((4, size, size), seeds, (0,) * len(seeds), 0.0, (0, 0), sampling.noise_source, sampling.ensd, "cpu")
     cond, uncond = cond or ToyConditioning(*[0.3] * len(seeds)), uncond or ToyConditioning(*[-0.1] * len(seeds))
-    return sample(model or ToyModel(), cond, uncond, noise, sampling, seeds, on_step=on_step, cancel=cancel, inpaint_cond=inpaint_cond, start=start)
+    told = Told(model or ToyModel(), cond, uncond, inpaint_cond)
+    return sample(told, noise, sampling, seeds, on_step=on_step, cancel=cancel, start=start, refiner=refiner)
