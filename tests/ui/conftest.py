@@ -2,19 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # as app.py does, before gradio is imported
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser
-from starlette.types import ASGIApp
 
 from backend.guard import Guard
+from tests.serving import serve
 from tests.ui.fake_service import FakeService
 from tests.ui.page import Txt2img, open_page
 from ui.blocks import build, mount
@@ -27,20 +24,6 @@ def page_app(service: FakeService) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(build_routes(service))  # type: ignore[arg-type]
     return mount(app, build(service))  # type: ignore[arg-type]
-
-
-@contextmanager
-def serve(app: ASGIApp) -> Iterator[str]:
-    """The address of `app` on a free port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
-        thread.join(0.02)
-    assert server.started
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")
