@@ -202,6 +202,7 @@ class Library:
             "file": entry.name,
             "stem": entry.stem,
             "alias": entry.alias,
+            "tag": entry.stem if not self.catalog.ambiguous(entry.kind, entry.stem) else self.catalog.path_name(entry),
             "folder": row.folder,
             "size": entry.size,
             "modified": entry.mtime_ns // 1_000_000_000,

@@ -101,6 +101,11 @@ class GenerationService:
         if task is not None and id in (None, task.id):
             task.cancel.skip()
 
+    def forget(self, id: str) -> None:
+        """One that has ended is not listed any more; nothing happens to one that has not."""
+        with self._changed:
+            self._tasks = tuple(task for task in self._tasks if task.id != id or not task.ended)
+
     # ---- looking
 
     def task(self, id: str) -> Task | None:

@@ -104,7 +104,9 @@ def add_library_routes(router: APIRouter, service: GenerationService) -> None:
         version = picture_version(entry.path)
         path = thumbnail(entry.path, entry.metadata, service.paths.cache / "thumbnails")
         headers = A_YEAR if v and v == version else NO_STORE
-        return FileResponse(path, media_type="image/webp", headers=headers) if path else Response("No picture", 404, headers)
+        if path is None:
+            return Response(status_code=204, headers=headers)  # and not 404, which a browser reports as an error
+        return FileResponse(path, media_type="image/webp", headers=headers)
 
 
 class Explained:

@@ -46,6 +46,7 @@ def wire(service: GenerationService, blocks: gr.Blocks, settings: QuickSettings,
     inputs = [settings.checkpoint, touched]
     outputs = [settings.checkpoint, *sizes]
     touched_js = "(checkpoint, touched) => [checkpoint, webui.size.touched]"
+    picked_js = "(checkpoint, touched) => [webui.networks.picked, webui.size.touched]"
     told_js = "(checkpoint) => { webui.suggestions.checkpoint(checkpoint); }"
 
     def arrive(_: str | None, touched: bool) -> list[object]:
@@ -65,6 +66,7 @@ def wire(service: GenerationService, blocks: gr.Blocks, settings: QuickSettings,
         blocks.load(arrive, inputs, outputs, js=touched_js, **QUICK),
         settings.bus.models_changed(models_changed, inputs, outputs, js=touched_js, **QUICK),
         settings.checkpoint.input(choose, inputs, outputs, js=touched_js, **QUICK),
+        settings.bus.card_chosen(choose, inputs, outputs, js=picked_js, **QUICK),
     )
     for event in events:
         event.then(None, settings.checkpoint, js=told_js, **QUICK)
@@ -111,4 +113,4 @@ STATUS = """
   <button type="button" class="pill theme" aria-label="Light or dark" title="Light or dark"></button>
 </div>
 """
-BUS = "webui.bar.attach(element, () => trigger('models_changed'))"
+BUS = "webui.bar.attach(element, () => trigger('models_changed')); webui.networks.onChoose(() => trigger('card_chosen'))"

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -11,10 +10,10 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
 from backend.service import GenerationService
-from backend.sidecar import read_sidecar
 from backend.tasks import Task
 from ui import progress, prompt_routes, quicksettings, settings_routes
 from ui.library_routes import NO_STORE, add_library_routes
+from ui.network_routes import add_network_routes
 from ui.upload_routes import add_upload_routes
 
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
@@ -37,6 +36,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     prompt_routes.add_routes(router, service)
     settings_routes.add_routes(router, service)
     add_upload_routes(router, service)
+    add_network_routes(router, service)
     return router
 
 
@@ -82,25 +82,9 @@ def _file_routes(router: APIRouter, service: GenerationService) -> None:
 
 
 def _listing_routes(router: APIRouter, service: GenerationService) -> None:
-    @router.get("/loras")
-    def read_loras() -> dict[str, object]:
-        return {"loras": [{"name": entry.stem, **_notes(entry.path)} for entry in service.catalog.entries("lora")]}
-
     @router.get("/examples")
     def read_examples(checkpoint: str = "") -> dict[str, object]:
         return {"examples": quicksettings.examples(service.catalog.find("checkpoint", checkpoint)) if checkpoint else []}
-
-
-def _notes(path: Path) -> dict[str, object]:
-    """What a click on a LoRA puts into the prompts, by the file's own notes."""
-    sidecar = read_sidecar(path)
-    weight = sidecar.get("preferred weight")
-    return {
-        "text": str(sidecar.get("activation text") or ""),
-        "negative": str(sidecar.get("negative text") or ""),
-        "weight": float(weight) if isinstance(weight, int | float) and weight else 1.0,
-        "description": str(sidecar.get("description") or ""),
-    }
 
 
 def _png(pixels: Image.Image, infotext: str) -> bytes:

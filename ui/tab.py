@@ -4,7 +4,7 @@ import gradio as gr
 
 from backend.errors import WebUIError
 from backend.service import GenerationService
-from ui import bind, controls, gallery, progress, quicksettings, toprow
+from ui import bind, controls, gallery, networks, progress, quicksettings, toprow
 from ui.events import QUICK
 
 
@@ -13,7 +13,9 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
         with gr.Column(elem_id=f"{tab}_asked", elem_classes="asked", min_width=0):
             with gr.Column(elem_id=f"{tab}_toprow", elem_classes="toprow", min_width=0):
                 prompts = toprow.prompts(tab)
-            parameters = controls.build(tab)
+                loras = networks.rows(tab)
+            with networks.beside_generation(tab):
+                parameters = controls.build(tab)
         with gr.Column(elem_id=f"{tab}_results", elem_classes="drawn", min_width=0):
             buttons = toprow.buttons(tab)
             styles = toprow.styles(tab, service)
@@ -25,6 +27,8 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
     )
     bind.keep(tab, blocks, form)
     _generate_events(service, buttons, form, tab)
+    networks.draft_events(service, tab, loras, form)
+    networks.follow_prompts(tab, [prompts.prompt, prompts.negative_prompt])
     return form
 
 

@@ -90,10 +90,5 @@ STYLES_BUS = "webui.styles.attach(element, () => trigger('styles_changed'))"
 SUGGESTIONS = """
 <div class="suggestions">
   <div class="chips examples" hidden><span class="caption">Try</span><span class="list"></span></div>
-  <div class="chips loras" hidden>
-    <span class="caption">Lora</span>
-    <input class="search" type="search" placeholder="Search" aria-label="Search Lora" hidden>
-    <span class="list"></span><span class="more"></span>
-  </div>
 </div>
 """

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import Any
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from backend.errors import WebUIError
+from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
 from backend.settings import Settings
+from tests.ui.fake_library import FakeLibrary
 
 FINISHED = ("done", "failed", "interrupted")
 
@@ -55,6 +56,15 @@ class FakeCatalog:
     def find(self, kind: str, name: str) -> FakeEntry | None:
         return next((entry for entry in self.entries(kind) if name in (entry.name, entry.stem, self.title(entry))), None)
 
+    def exactly(self, kind: str, name: str) -> FakeEntry:
+        entry = next((entry for entry in self.entries(kind) if entry.name == name), None)
+        if entry is None:
+            raise NotFound(f"There is no {kind} {name}.")
+        return entry
+
+    def look_at(self, paths: Iterable[Path]) -> None:
+        self.revision += 1
+
     def title(self, entry: FakeEntry) -> str:
         return f"{entry.name} [{entry.hash[:10]}]"
 
@@ -91,6 +101,7 @@ class FakeTask:
     finished: datetime | None = None
     status: str = ""
     error: str | None = None
+    plan: None = None
     preview: bytes | None = None
     preview_revision: int = 0
     images: list[FakeSaved] = field(default_factory=list)
@@ -123,6 +134,7 @@ class FakeService:
         self.paths = SimpleNamespace(cache=folder / "cache")
         self.styles = StyleFiles([folder / "styles.csv"])
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
+        self.library = FakeLibrary(self.catalog)
         self.grid = False
         self.pace, self.engine, self._hold_after = 0.01, "ready", 0
         self.comments: tuple[str, ...] = ()
@@ -139,6 +151,12 @@ class FakeService:
 
     def tasks(self) -> tuple[FakeTask, ...]:
         return tuple(self._tasks)
+
+    def task(self, task_id: str) -> FakeTask | None:
+        return next((task for task in self._tasks if task.id == task_id), None)
+
+    def forget(self, task_id: str) -> None:
+        self._tasks = [task for task in self._tasks if task.id != task_id or task.state not in FINISHED]
 
     def current(self) -> FakeTask | None:
         return next((task for task in self._tasks if task.state == "running"), None)
