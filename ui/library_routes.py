@@ -71,6 +71,7 @@ def add_library_routes(router: APIRouter, service: GenerationService) -> None:
     def write_file_notes(kind: str, name: str, changes: Annotated[dict[str, object], Body()]) -> Response:
         """Answers with the file as a page has it."""
         with Explained():
+            service.exposure.check("write notes")
             entry = _entry(service, kind, name)
             with service.library.writing:
                 write_notes(entry.path, changes)
@@ -88,6 +89,7 @@ def add_library_routes(router: APIRouter, service: GenerationService) -> None:
     def set_preview(kind: str, name: str, body: Picture) -> Response:
         """The task's picture becomes the file's; answers as PUT notes does."""
         with Explained():
+            service.exposure.check("set previews")
             entry = _entry(service, kind, name)
             data = _png(service, body)
             with service.library.writing:

@@ -150,3 +150,10 @@ def test_nobody_uploads_to_an_open_server(http: TestClient, service: GenerationS
     answer = http.put("/internal/upload/lora/x.safetensors", content=data)
     assert answer.status_code == http.get("/internal/upload/lora/x.safetensors").status_code == 403
     assert "--gradio-auth" in answer.json()["detail"]
+
+
+def test_nobody_writes_beside_the_models_of_an_open_server(http: TestClient, service: GenerationService):
+    service.exposure = Exposure(open=True, changes=False)
+    assert http.put(f"{LIBRARY}/notes/ink.safetensors", json={"notes": "x"}).status_code == 403
+    assert http.post(f"{LIBRARY}/preview/ink.safetensors", json={"task": "x", "index": 0}).status_code == 403
+    assert http.get(f"{LIBRARY}/notes/ink.safetensors").json()["notes"] == ""
