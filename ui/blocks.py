@@ -17,7 +17,7 @@ STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "pnginfo.js", "settings.js", "keys.js",
-    "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "folders.js", "editor.js",
+    "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "folders.js", "editor.js", "upload.js", "complete.js",
 )  # fmt: skip
 STYLES = ("layout.css", "controls.css", "gallery.css", "dialog.css", "settings.css", "networks.css", "sliders.css")
 TABS = ("txt2img",)

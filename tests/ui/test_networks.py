@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.ui.fake_service import FakeService
 from tests.ui.page import Txt2img
@@ -208,3 +208,47 @@ def test_the_range_of_a_slider_is_as_wide_as_the_notes_ask() -> None:
     assert weight_range("", "a fine style, 2 of 3") == (-1, 2)
     assert weight_range("weight from -3 to 3", "") == (-3, 3)
     assert weight_range("Strength: -2…1.5") == (-2, 2)
+
+
+def test_a_lora_is_suggested_after_an_angle_bracket_and_taken_by_tab(page: Txt2img, box: Locator) -> None:
+    box.click()
+    page.page.keyboard.type("a cat <ne")
+    expect(page.page.locator(".completions li")).to_contain_text(["neon"])
+    page.page.keyboard.press("Tab")
+    expect(box).to_have_value("a cat <lora:neon:0.8> glowing neon")
+    box.press("Control+z")
+    expect(box).to_have_value("a cat <ne")
+
+
+def test_no_suggestion_where_the_setting_is_off(page: Txt2img, service: FakeService, box: Locator) -> None:
+    service.settings.update({"prompt_autocomplete": False})
+    page.reload()
+    box.click()
+    page.page.keyboard.type("<ne")
+    page.page.wait_for_timeout(400)
+    expect(page.page.locator(".completions")).to_have_count(0)
+
+
+def test_a_dropped_file_is_uploaded_and_a_refusal_is_a_sentence(page: Txt2img) -> None:
+    answers = iter([(200, "{}"), (400, '{"detail": "ink.safetensors is there already."}')])
+    asked: list[tuple[str, str]] = []
+
+    def answer(route: Route) -> None:
+        asked.append((route.request.method, route.request.url.rpartition("/internal/")[2]))
+        status, body = next(answers)
+        route.fulfill(status=status, body=body)
+
+    page.page.route("**/internal/upload/**", answer)
+    drop = """name => {
+        const header = new TextEncoder().encode('{"lora_unet_x.lora_up.weight":{}}'), length = new Uint8Array(8);
+        length[0] = header.length;
+        const data = new DataTransfer();
+        data.items.add(new File([length, header], name));
+        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+    }"""
+    page.page.evaluate(drop, "ink.safetensors")
+    expect(page.page.locator(".upload .said")).to_have_text("It is in the Lora list now.")
+    page.page.evaluate(drop, "ink.safetensors")
+    expect(page.page.locator(".upload[data-state=failed] .said")).to_have_text("ink.safetensors is there already.")
+    assert asked == [("PUT", "upload/lora/ink.safetensors")] * 2
+    page.problems.clear()  # the browser reports the refusal in its console
