@@ -155,10 +155,10 @@ class _Layout:
         yield path
         if path.endswith(".to_out.0"):  # diffusers, at first
             yield path.removesuffix(".0")
-        if (compvis := self._compvis(path)) is not None:
+        if (compvis := self.compvis(path)) is not None:
             yield compvis
 
-    def _compvis(self, path: str) -> str | None:
+    def compvis(self, path: str) -> str | None:
         if path in UNET_ENDS:
             return UNET_ENDS[path]
         if match := _BLOCK.fullmatch(path):
@@ -175,3 +175,9 @@ class _Layout:
             block = int(match[1])
             return f"output_blocks.{(self.layers + 1) * block + self.layers}.{2 if block in self.with_attention else 1}.conv"
         return None
+
+
+def compvis_names(paths: Collection[str]) -> Mapping[str, str]:
+    """CompVis' names of the modules of diffusers' U-Net; without those that have none."""
+    layout = _Layout.read(paths)
+    return {path: name for path in paths if (name := layout.compvis(path)) is not None}
