@@ -111,6 +111,15 @@ FIELDS = (
 )
 BY_KEY: Mapping[str, Field] = MappingProxyType({field.key: field for field in FIELDS})
 
+# Choices that an infotext tells in words: key → the label, and what its words stand for.
+WORDS: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
+    {
+        "inpainting_mask_invert": ("Mask mode", {"Inpaint masked": False, "Inpaint not masked": True}),
+        "inpaint_full_res": ("Inpaint area", {"Whole picture": False, "Only masked": True}),
+        "inpainting_fill": ("Masked content", {"fill": 0, "original": 1, "latent noise": 2, "latent nothing": 3}),
+    }
+)
+
 # Keys of A1111's API for what is not built yet: refused where they ask for something, passed over where they do not.
 NOT_YET: Mapping[str, str] = {
     "restore_faces": "Face restoration",
@@ -168,6 +177,7 @@ def from_labels(labels: Mapping[str, str], settings: Settings = Settings()) -> d
     """
     taken = {label: value for label, value in labels.items() if label.split("-")[0] not in settings["infotext_skip_pasting"]}
     values = {field.key: _read(field, taken[field.infotext]) for field in FIELDS if field.infotext and field.infotext in taken}
+    values |= {key: words[taken[label]] for key, (label, words) in WORDS.items() if taken.get(label) in words}
     if "Denoising strength" in taken and any(label in taken for label in ("Hires upscale", "Hires upscaler", "Hires resize-1")):
         values["enable_hr"] = True
     overrides = _overrides(taken, settings)

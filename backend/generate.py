@@ -19,8 +19,10 @@ from backend.conditioning.text_encoder import width
 from backend.conditioning.textual_inversion import Bundled, EmbeddingStore
 from backend.errors import Interrupted
 from backend.flags import Flags
+from backend.generate_init import Finished, Pictures
 from backend.hashes import HashCache
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, LoadJob, ModelOptions, NetworkRef, SamplingOptions
+from backend.images.resize import Enlarge
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, InitOptions, LoadJob, ModelOptions, NetworkRef, SamplingOptions
 from backend.networks.patch import Patcher
 from backend.paths import Paths
 from backend.postprocess.steps import Tools, run_steps
@@ -58,13 +60,26 @@ class Engine:
             patcher = self._patcher(model)
             reports = patcher.become(networks)
             encoded = self._encode(model, job, patcher)
-            latent, complete = _draw(model, job, encoded, on_event, cancel, _network_changes(patcher, networks, job.sampling))
+            pictures = Pictures(job, job.init, self._enlarge(job.init, on_event, cancel)) if job.init else None
+            latent, complete = _draw(model, job, encoded, pictures, on_event, cancel, _network_changes(patcher, networks, job.sampling))
             images = [to_image(_decode(model, one)) for one in latent]
+            finished = [pictures.finish(image, index) if pictures else Finished(image=image) for index, image in enumerate(images)]
         comments = (*encoded.comments, *(report.describe() for report in reports))
-        extra = {**encoded.extra, **_padding(encoded, job)}
+        extra = {**encoded.extra, **_padding(encoded, job), **(_mask_weight(job.init) if model.architecture.inpaint else {})}
         unused = tuple(report.label for report in reports if report.in_vain)
         return tuple(
-            GeneratedImage(image=image, index=index, extra=extra, comments=comments, unused=unused, complete=complete) for index, image in enumerate(images)
+            GeneratedImage(
+                image=one.image,
+                index=index,
+                uncorrected=one.uncorrected,
+                mask=one.mask,
+                masked=one.masked,
+                extra=extra,
+                comments=comments,
+                unused=unused,
+                complete=complete,
+            )
+            for index, one in enumerate(finished)
         )
 
     @torch.inference_mode()
@@ -95,6 +110,12 @@ class Engine:
         vae = self._catalog.resolve("vae", options.vae).path if options.vae else None
         return self._models.loaded(checkpoint, vae, options, lambda name: on_event(Status(text=f"Loading {name} …")))
 
+    def _enlarge(self, init: InitOptions, on_event: OnEvent, cancel: CancelToken) -> Enlarge | None:
+        """None: by Lanczos to the very size, as A1111 does without an upscaler."""
+        if init.upscaler.name == "None":
+            return None
+        return lambda image, scale: self._upscalers.upscale(image, init.upscaler, scale, on_event=on_event, cancel=cancel)
+
     def _encode(self, model: Model, job: GenerateJob, patcher: Patcher) -> Encoded:
         self._read_embeddings([Bundled(name=one.word, network=one.label, source=one.file, tensors=one.tensors) for one in patcher.bundled])
         self._text_width = sum(width(encoder) for encoder in model.text_encoders)
@@ -124,7 +145,13 @@ def _network_changes(patcher: Patcher, networks: Sequence[tuple[NetworkRef, Path
 
 
 def _draw(
-    model: Model, job: GenerateJob, encoded: Encoded, on_event: OnEvent, cancel: CancelToken, before_call: Callable[[int], None] | None
+    model: Model,
+    job: GenerateJob,
+    encoded: Encoded,
+    pictures: Pictures | None,
+    on_event: OnEvent,
+    cancel: CancelToken,
+    before_call: Callable[[int], None] | None,
 ) -> tuple[Tensor, bool]:
     """The finished latent (B, 4, h, w) and True; after a cancel the latest denoised one and False."""
 
@@ -145,13 +172,14 @@ def _draw(
     )
     try:
         latent = sample(
-            Told(model, encoded.cond, encoded.uncond, _grey(model, job) if model.architecture.inpaint else None),
+            Told(model, encoded.cond, encoded.uncond, _inpaint_condition(model, job, pictures) if model.architecture.inpaint else None),
             noise,
             job.sampling,
             job.seeds,
             on_step=on_step,
             cancel=lambda: cancel.cancelled,
             before_call=before_call,
+            start=pictures.start(model) if pictures else None,
         )
     except Interrupted as stop:
         if stop.denoised is None:
@@ -166,6 +194,16 @@ def _padding(encoded: Encoded, job: GenerateJob) -> dict[str, str]:
     if encoded.cond.at(0).cross.shape[1] == encoded.uncond.at(0).cross.shape[1]:
         return {}
     return {"Pad conds v0": "True"} if options.pad_cond_uncond_v0 else {"Pad conds": "True"} if options.pad_cond_uncond else {}
+
+
+def _mask_weight(init: InitOptions | None) -> dict[str, str]:
+    """What A1111 writes of inpainting models."""
+    return {"Conditional mask weight": str(init.inpaint.condition_weight)} if init and init.inpaint else {}
+
+
+def _inpaint_condition(model: Model, job: GenerateJob, pictures: Pictures | None) -> Tensor:
+    """(B, 5, h, w)"""
+    return pictures.condition(model) if pictures else _grey(model, job)
 
 
 def _grey(model: Model, job: GenerateJob) -> Tensor:

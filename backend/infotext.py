@@ -30,7 +30,7 @@ def write(plan: Plan, index: int, extra: Mapping[str, str], unused: Collection[s
     image = plan.images[index]
     negative = f"\n{NEGATIVE} {image.negative_prompt}" if image.negative_prompt else ""
     texts = (image.prompt + negative).strip()
-    parameters = {**_asked(plan, index), **_early(plan, index, unused), **_from_run(plan, extra), **_late(plan), **_unforeseen(extra), **_end(plan)}
+    parameters = {**_asked(plan, index, extra), **_early(plan, index, unused), **_from_run(plan, extra), **_late(plan), **_unforeseen(extra), **_end(plan)}
     if tuple(map(str.strip, _split(texts))) != (image.prompt.strip(), image.negative_prompt.strip()):  # the prompt has such a line itself
         parameters = {"Prompt": image.prompt, NEGATIVE[:-1]: image.negative_prompt} | parameters
     line = ", ".join(f"{label}: {_quote(str(value))}" for label, value in parameters.items() if value is not None)
@@ -97,7 +97,7 @@ def _unquote(value: str) -> str:
 # The parameters, in A1111's order; None = left out.
 
 
-def _asked(plan: Plan, index: int) -> dict[str, Any]:
+def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
     request, image, settings = plan.request, plan.images[index], plan.settings
     seed, varied = request.seed, request.seed.subseed_strength != 0
     job = plan.jobs[0]
@@ -116,16 +116,20 @@ def _asked(plan: Plan, index: int) -> dict[str, Any]:
         "Variation seed": image.subseed if varied else None,
         "Variation seed strength": seed.subseed_strength if varied else None,
         "Seed resize from": f"{seed.resize_from_w}x{seed.resize_from_h}" if min(seed.resize_from_w, seed.resize_from_h) > 0 else None,
+        "Denoising strength": None if job.init is None else job.init.denoising_strength,
+        "Conditional mask weight": extra.get("Conditional mask weight"),
         "Clip skip": _unless(1, job.conditioning.clip_skip),
         "ENSD": _unless(0, job.sampling.ensd) if plan.sampler.uses_ensd and job.sampling.eta else None,
         "Token merging ratio": _unless(0, job.model.token_merging_ratio),
+        "Init image hash": plan.init_labels.get("Init image hash"),
         "RNG": _unless("GPU", job.sampling.noise_source),
         "Tiling": job.model.tiling or None,
     }
 
 
 def _early(plan: Plan, index: int, unused: Collection[str]) -> dict[str, Any]:
-    return {**plan.extra, **lora_hashes(plan, index, unused), "Old prompt editing timelines": _old_timelines_matter(plan) or None}
+    masks = {label: value for label, value in plan.init_labels.items() if label != "Init image hash"}
+    return {**masks, **plan.extra, **lora_hashes(plan, index, unused), "Old prompt editing timelines": _old_timelines_matter(plan) or None}
 
 
 def _from_run(plan: Plan, extra: Mapping[str, str]) -> dict[str, Any]:
@@ -137,13 +141,15 @@ def _from_run(plan: Plan, extra: Mapping[str, str]) -> dict[str, Any]:
 
 def _late(plan: Plan) -> dict[str, Any]:
     """What A1111 notes while it samples."""
-    options, settings, sampler = plan.jobs[0].sampling, plan.settings, plan.sampler
+    options, settings, sampler, init = plan.jobs[0].sampling, plan.settings, plan.sampler, plan.jobs[0].init
     return {
         "Downcast alphas_cumprod": options.downcast_alphas or None,
         "Noise Schedule": _unless("Default", settings["sd_noise_schedule"]),
+        "Noise multiplier": _unless(1, init.noise_multiplier) if init else None,
         "Discard penultimate sigma": (options.discard_next_to_last_sigma and not sampler.discard_next_to_last) or None,
         **_schedule(plan),
-        "SGM noise multiplier": (options.sgm_noise_multiplier and not sampler.timesteps) or None,
+        "Extra noise": _unless(0, init.extra_noise) if init else None,
+        "SGM noise multiplier": (options.sgm_noise_multiplier and init is None and not sampler.timesteps) or None,
         "Eta": _unless(1, options.eta) if sampler.eta == "eta_ancestral" else None,
         "Eta DDIM": _unless(0, options.eta) if sampler.eta == "eta_ddim" else None,
         **{SETTINGS[name].infotext or name: _set(plan, name) for name in CHURN if name in sampler.noise_options},
@@ -169,7 +175,7 @@ def _schedule(plan: Plan) -> dict[str, Any]:
 
 
 def _unforeseen(extra: Mapping[str, str]) -> dict[str, Any]:
-    return {label: value for label, value in extra.items() if label not in ("TI hashes", "Emphasis")}
+    return {label: value for label, value in extra.items() if label not in ("TI hashes", "Emphasis", "Conditional mask weight")}
 
 
 def _end(plan: Plan) -> dict[str, Any]:

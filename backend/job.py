@@ -137,6 +137,35 @@ class PreviewOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InpaintOptions:
+    """What of the pictures is drawn anew. The mask is inverted and blurred already."""
+
+    mask: Image.Image  # L, white = draw anew, of the size that the person gave
+    box: tuple[int, int, int, int] | None  # left, top, right, bottom of the part that is drawn alone; None = the whole picture
+    fill: int  # what lies below: 0 fill, 1 original, 2 latent noise, 3 latent nothing
+    round: bool  # the mask of the latent is 0 or 1, nothing between
+    overlay: bool  # what is kept comes from the original, not from the model
+    with_masks: bool  # mask and masked picture are wanted, too
+    condition_weight: float  # how much of the masked part is hidden from inpainting models
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitOptions:
+    """Pictures to start from: one for all, or one for each of the batch."""
+
+    images: tuple[Image.Image, ...]
+    resize_mode: int  # 0 just resize, 1 crop and resize, 2 resize and fill, 3 just resize (latent upscale)
+    upscaler: UpscalerRef  # of pictures that are too small
+    background: str  # colour of transparent parts: "#ffffff"
+    denoising_strength: float
+    fixed_steps: bool  # as many steps as asked for, whatever the strength
+    noise_multiplier: float
+    extra_noise: float
+    color_correction: bool
+    inpaint: InpaintOptions | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerateJob:
     """One batch. The four tuples have batch_size entries; prompts are without <lora:…> tags and styles are merged."""
 
@@ -153,6 +182,7 @@ class GenerateJob:
     conditioning: ConditioningOptions
     model: ModelOptions
     preview: PreviewOptions
+    init: InitOptions | None = None  # None = txt2img
 
     @property
     def batch_size(self) -> int:
@@ -192,6 +222,9 @@ class GeneratedImage:
 
     image: Image.Image
     index: int  # place in the batch
+    uncorrected: Image.Image | None = None  # before the colour correction, where there was one
+    mask: Image.Image | None = None  # RGB, of inpainting: what was drawn anew
+    masked: Image.Image | None = None  # RGBA, of inpainting: what was drawn anew alone
     extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields, e.g. {"TI hashes": "ti-pt: 42e62a5b3945"}
     comments: tuple[str, ...] = ()  # shown to the person: "LoRA ink: 264 of 264 layers"
     unused: tuple[str, ...] = ()  # labels of the networks that had no effect

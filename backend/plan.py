@@ -4,11 +4,12 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backend.catalog import Catalog, Entry
 from backend.errors import WebUIError
 from backend.job import ConditioningOptions, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
+from backend.plan_init import Init, batch_of_pictures, find_init
 from backend.plan_models import chosen_checkpoint, chosen_vae, model_options
 from backend.plan_prompts import PicturePrompts, picture_prompts
 from backend.plan_sampling import choose_sampler, sampling_options
@@ -55,14 +56,22 @@ class Plan:
     schedule_type: str  # as A1111 shows it: "Automatic" where the sampler has no schedule of its own
     checkpoint: Entry
     vae: Entry | None
+    init_labels: Mapping[str, Any] = field(default_factory=dict)  # what the infotext says of masks, in A1111's order
     extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields that are known now
+
+    @property
+    def tab(self) -> Literal["txt2img", "img2img"]:
+        """By A1111's name."""
+        return "txt2img" if self.request.init is None else "img2img"
 
 
 def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, styles: StyleTable, *, draw: random.Random, vae_file: Path | None = None) -> Plan:
     """Raises WebUIError for what cannot be drawn. vae_file: --vae-path, which goes before all settings."""
     _refuse_not_yet(request)
     _check_limits(request)
+    request = batch_of_pictures(request)
     settings = settings.override(request.override_settings)
+    init = find_init(request, settings, catalog)
     sampler, schedule_type = choose_sampler(request.sampling)
     checkpoint, checkpoint_comments = chosen_checkpoint(request, settings, catalog)
     vae = chosen_vae(checkpoint, settings, catalog, vae_file)
@@ -73,15 +82,16 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     model = model_options(request, settings, checkpoint, vae)
     about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)
     return Plan(
-        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model)),
+        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model, init)),
         request=request,
         settings=settings,
         images=images,
-        comments=tuple(dict.fromkeys((*checkpoint_comments, *about_prompts, *_ignored(request, styles)))),
+        comments=tuple(dict.fromkeys((*checkpoint_comments, *init.comments, *about_prompts, *_ignored(request, styles)))),
         sampler=sampler,
         schedule_type=schedule_type,
         checkpoint=checkpoint,
         vae=vae,
+        init_labels=init.labels,
     )
 
 
@@ -92,7 +102,7 @@ def plan_load(settings: Settings, catalog: Catalog, vae_file: Path | None = None
 
 
 def _refuse_not_yet(request: GenerationRequest) -> None:
-    for part, name in (("hires", "Hires. fix"), ("refiner", "The refiner"), ("init", "img2img")):
+    for part, name in (("hires", "Hires. fix"), ("refiner", "The refiner")):
         if getattr(request, part) is not None:
             raise WebUIError(f"{name} is not supported yet.")
 
@@ -133,6 +143,7 @@ def _jobs(
     prompts: Sequence[PicturePrompts],
     sampling: SamplingOptions,
     model: ModelOptions,
+    init: Init,
 ) -> Iterable[GenerateJob]:
     seed = request.seed
     resize = (seed.resize_from_w, seed.resize_from_h)
@@ -152,6 +163,7 @@ def _jobs(
             conditioning=_conditioning(settings),
             model=model,
             preview=_preview(settings),
+            init=init.options,
         )
 
 

@@ -62,7 +62,7 @@ def model_options(request: GenerationRequest, settings: Settings, checkpoint: En
         keep_loaded=settings["sd_checkpoints_limit"],
         unet_dtype=settings["unet_dtype_cpu"],
         tiling=settings["tiling"] if request.tiling is None else request.tiling,
-        token_merging_ratio=settings["token_merging_ratio"],
+        token_merging_ratio=(request.init is not None and settings["token_merging_ratio_img2img"]) or settings["token_merging_ratio"],
         upcast_attention=settings["upcast_attn"],
         vae_tiling=settings["vae_tiling"],
         vae_retry_float32=settings["auto_vae_precision"],

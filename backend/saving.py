@@ -15,6 +15,7 @@ from backend.images.metadata import Encoding
 from backend.images.save import save_image, write_new
 from backend.paths import Paths
 from backend.plan import Plan
+from backend.plan_init import picture_hash
 from backend.prompts.extra_networks import parse
 from backend.settings import Settings
 from backend.tasks import Task
@@ -24,14 +25,14 @@ log = logging.getLogger(__name__)
 MB = 1024 * 1024
 
 
-def save_sample(plan: Plan, index: int, image: Image.Image, infotext: str, paths: Paths, started: datetime) -> Path:
-    """The picture with this index: outputs/txt2img-images/<date>/00000-<seed>.png. Raises OSError and WebUIError."""
+def save_sample(plan: Plan, index: int, image: Image.Image, infotext: str, paths: Paths, started: datetime, *, suffix: str = "") -> Path:
+    """The picture with this index: outputs/txt2img-images/<date>/00000-<seed><suffix>.png. Raises OSError and WebUIError."""
     settings, facts = plan.settings, _facts(plan, index, image, started)
-    folder = paths.data / (settings["outdir_samples"] or settings["outdir_txt2img_samples"])
+    folder = paths.data / (settings["outdir_samples"] or settings[f"outdir_{plan.tab}_samples"])
     if settings["save_to_dirs"]:
         folder /= expand_folder(settings["directories_filename_pattern"] or "[prompt_words]", facts, paths.names)
     pattern = settings["samples_filename_pattern"] or ("[seed]" if settings["save_to_dirs"] else "[seed]-[prompt_spaces]")
-    name, numbered = expand(pattern, facts, paths.names), settings["save_images_add_number"]
+    name, numbered = f"{expand(pattern, facts, paths.names)}{suffix}", settings["save_images_add_number"]
     encoding = _encoding(settings, settings["samples_format"])
     told = infotext if settings["enable_pnginfo"] else ""
     path = save_image(image, folder, name=name, numbered=numbered, infotext=told, encoding=encoding)
@@ -42,7 +43,7 @@ def save_sample(plan: Plan, index: int, image: Image.Image, infotext: str, paths
 def save_grid(plan: Plan, grid: Image.Image, infotext: str, paths: Paths, started: datetime) -> Path:
     """outputs/txt2img-grids/<date>/grid-0000.png. Raises OSError and WebUIError."""
     settings, facts = plan.settings, replace(_facts(plan, 0, grid, started), grid=True)
-    folder = paths.data / (settings["outdir_grids"] or settings["outdir_txt2img_grids"])
+    folder = paths.data / (settings["outdir_grids"] or settings[f"outdir_{plan.tab}_grids"])
     if settings["grid_save_to_dirs"]:
         folder /= expand_folder(settings["directories_filename_pattern"] or "[prompt_words]", facts, paths.names)
     name = expand(settings["samples_filename_pattern"] or "[seed]-[prompt_spaces]", facts, paths.names) if settings["grid_extended_filename"] else ""
@@ -50,6 +51,17 @@ def save_grid(plan: Plan, grid: Image.Image, infotext: str, paths: Paths, starte
     path = save_image(grid, folder, name=name, basename="grid", infotext=told, encoding=_encoding(settings, settings["grid_format"]))
     _save_beside(path, grid, infotext, told, settings)
     return path
+
+
+def save_init_images(plan: Plan, paths: Paths) -> Path:
+    """What img2img started from: outputs/init-images/<hash>.png, once; gives the folder. Raises OSError and WebUIError."""
+    assert plan.request.init is not None
+    folder = paths.data / plan.settings["outdir_init_images"]
+    for image in plan.request.init.images:
+        name = picture_hash(image)
+        if not (folder / f"{name}.png").exists():
+            save_image(image, folder, name=name, numbered=False, infotext="", encoding=Encoding())
+    return folder
 
 
 def make_grid(plan: Plan, images: Sequence[Image.Image]) -> Image.Image | None:

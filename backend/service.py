@@ -5,8 +5,11 @@ import random
 import time
 import uuid
 from collections import deque
+from collections.abc import Iterator
 from functools import partial
 from threading import Condition, Thread
+
+from PIL import Image
 
 from backend.catalog import Catalog
 from backend.errors import EngineFailed, WebUIError
@@ -23,8 +26,8 @@ from backend.plan import Plan, plan, plan_load
 from backend.progress import CancelToken, Event, Preview, Status, Step
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
-from backend.saving import make_grid, save_grid, save_sample, saved_or_comment
-from backend.settings import SettingsStore
+from backend.saving import make_grid, save_grid, save_init_images, save_sample, saved_or_comment
+from backend.settings import Settings, SettingsStore
 from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
 
@@ -193,6 +196,8 @@ class GenerationService:
             return
         decided = plan(task.request, task.settings, self.catalog, self.styles.table, draw=self._draw, vae_file=self.paths.vae_file)
         task.decide(decided)
+        if decided.request.init is not None and decided.settings["save_init_img"]:
+            saved_or_comment(task, partial(save_init_images, decided, self.paths))
         first = 0
         for batch, job in enumerate(decided.jobs):
             task.begin_batch(batch)
@@ -232,10 +237,15 @@ class GenerationService:
                 complete=image.complete,
             )
         )
+        for pixels, suffix, shown, kept in _beside(image, settings):
+            save = partial(save_sample, decided, index, pixels, infotext, self.paths, task.started or task.created, suffix=suffix)
+            path = saved_or_comment(task, save) if wanted and kept else None
+            if shown:
+                task.add(SavedImage(pixels=pixels, path=path, infotext="", seed=decided.images[index].seed, beside=True))
 
     def _add_grid(self, task: Task, decided: Plan) -> None:
         """Of all pictures of the task, behind them."""
-        pixels = make_grid(decided, [image.image for image in task.images]) if task.save_grid else None
+        pixels = make_grid(decided, [image.image for image in task.images if not image.beside]) if task.save_grid else None
         if pixels is None:
             return
         infotext, settings = write(decided, 0, task.extra), decided.settings
@@ -244,6 +254,16 @@ class GenerationService:
         )
         if settings["return_grid"]:
             task.add(SavedImage(pixels=pixels, path=path, infotext=infotext, seed=decided.images[0].seed, grid=True))
+
+
+def _beside(image: GeneratedImage, settings: Settings) -> Iterator[tuple[Image.Image, str, bool, bool]]:
+    """What comes with a picture of img2img: pixels, end of the file's name, whether it is shown, whether it is saved."""
+    if image.uncorrected is not None:
+        yield image.uncorrected, "-before-color-correction", False, settings["save_images_before_color_correction"]
+    if image.mask is not None:
+        yield image.mask, "-mask", settings["return_mask"], settings["save_mask"]
+    if image.masked is not None:
+        yield image.masked, "-mask-composite", settings["return_mask_composite"], settings["save_mask_composite"]
 
 
 def _id(given: str) -> str:
@@ -261,8 +281,8 @@ def _hear(task: Task, event: Event) -> None:
 
 
 def _report(task: Task, seconds: float) -> str:
-    """ "txt2img: 2 pictures of 512x512 in 8.3 s"."""
+    """ "img2img: 2 pictures of 512x512 in 8.3 s"."""
     assert task.plan is not None
-    count, job = sum(not image.grid for image in task.images), task.plan.jobs[0]
+    count, job = sum(not image.grid and not image.beside for image in task.images), task.plan.jobs[0]
     stopped = " (interrupted)" if task.interrupted else ""
-    return f"txt2img: {count} picture{'s' if count != 1 else ''} of {job.width}x{job.height}, {job.sampling.steps} steps, in {seconds:.1f} s{stopped}"
+    return f"{task.plan.tab}: {count} picture{'s' if count != 1 else ''} of {job.width}x{job.height}, {job.sampling.steps} steps, in {seconds:.1f} s{stopped}"

@@ -32,6 +32,7 @@ class SavedImage:
     infotext: str
     seed: int
     grid: bool = False
+    beside: bool = False  # of inpainting, behind its picture: the mask, or what was drawn anew alone
     complete: bool = True  # False: interrupted or skipped on the way
 
     @property

@@ -1,4 +1,4 @@
-"""POST txt2img: body → the same GenerationRequest as the page's → task → A1111's answer."""
+"""POST txt2img and img2img: body → the same GenerationRequest as the page's → task → A1111's answer."""
 
 import asyncio
 import json
@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from backend.api.base64_image import encode
+from backend.api.pictures import decoded
 from backend.api.progress import timestamp
-from backend.api.schemas import TextToImageResponse, Txt2ImgBody
+from backend.api.schemas import ImageToImageResponse, Img2ImgBody, TextToImageResponse, Txt2ImgBody
 from backend.api.waiting import ended
 from backend.catalog import Catalog
 from backend.errors import WebUIError
@@ -30,25 +31,43 @@ log = logging.getLogger(__name__)
 def add_generation(router: APIRouter, service: GenerationService) -> None:
     @router.post("/txt2img", response_model=TextToImageResponse)
     async def txt2img(body: Txt2ImgBody) -> object:  # type: ignore[valid-type]
-        _refuse_scripts(body)
         parameters = _parameters(body, service.settings.current, service.catalog)
-        request = to_request(_asked(parameters))
-        save = bool(parameters["save_images"])
-        task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
-        await ended(task)
-        if task.failure is not None:
-            raise task.failure
-        if task.plan is None:
-            raise HTTPException(503, "Interrupted while it was waiting.")
-        answer = await asyncio.to_thread(_answer, task, task.plan, parameters)
-        task.forget_pixels(unsaved=True)  # the client has them
-        return answer
+        return await _drawn(service, _asked(parameters), parameters)
+
+    @router.post("/img2img", response_model=ImageToImageResponse)
+    async def img2img(body: Img2ImgBody) -> object:  # type: ignore[valid-type]
+        parameters = _parameters(body, service.settings.current, service.catalog)
+        if not parameters["init_images"]:
+            raise HTTPException(404, "Init image not found")
+        asked = _asked(parameters) | await asyncio.to_thread(_pictures, parameters)
+        told = parameters if parameters["include_init_images"] else {**parameters, "init_images": None, "mask": None}
+        return await _drawn(service, asked, told)
+
+
+async def _drawn(service: GenerationService, asked: dict[str, Any], parameters: dict[str, Any]) -> JSONResponse:
+    save = bool(parameters["save_images"])
+    task = service.submit(to_request(asked), id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
+    await ended(task)
+    if task.failure is not None:
+        raise task.failure
+    if task.plan is None:
+        raise HTTPException(503, "Interrupted while it was waiting.")
+    answer = await asyncio.to_thread(_answer, task, task.plan, parameters)
+    task.forget_pixels(unsaved=True)  # the client has them
+    return answer
+
+
+def _pictures(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Raises WebUIError."""
+    mask = parameters["mask"]
+    return {"init_images": [decoded(text) for text in parameters["init_images"]], "mask": decoded(mask) if mask else None}
 
 
 def _parameters(body: BaseModel, settings: Settings, catalog: Catalog) -> dict[str, Any]:
     """The whole request by A1111's keys: what the body says, then what its infotext says, then the defaults."""
+    _refuse_scripts(body)
     if body.model_extra:
-        log.info("txt2img: ignored what is no field of A1111's: %s", ", ".join(body.model_extra))
+        log.info("ignored what is no field of A1111's: %s", ", ".join(body.model_extra))
     values = {key: getattr(body, key) for key in type(body).model_fields}
     said = {key: values[key] for key in body.model_fields_set & values.keys()}
     if values["infotext"]:
@@ -111,14 +130,20 @@ def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
         "sd_vae_hash": plan.vae.hash[:SHORT] if plan.vae else None,
         "seed_resize_from_w": request.seed.resize_from_w,
         "seed_resize_from_h": request.seed.resize_from_h,
-        "denoising_strength": None,
-        "extra_generation_params": task.extra,
+        "denoising_strength": None if request.init is None else request.denoising_strength,
+        "extra_generation_params": {**_of_init(plan), **task.extra},
         "index_of_first_image": sum(image.grid for image in shown),
-        "infotexts": [image.infotext for image in shown],
+        "infotexts": [image.infotext for image in shown if not image.beside],
         "styles": list(request.styles),
         "job_timestamp": timestamp(task.started),
         "clip_skip": plan.settings["CLIP_stop_at_last_layers"],
-        "is_using_inpainting_conditioning": False,
+        "is_using_inpainting_conditioning": "Conditional mask weight" in task.extra,
         "version": VERSION,
         **({"comments": list(task.comments)} if task.comments else {}),
     }
+
+
+def _of_init(plan: Plan) -> dict[str, Any]:
+    if plan.request.init is None:
+        return {}
+    return {"Denoising strength": plan.request.denoising_strength} | {label: value for label, value in plan.init_labels.items() if value is not None}

@@ -31,20 +31,30 @@ _OF_TAB: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
 }
 # Null in A1111's schema: "nothing said", which is not the same as the value that then holds.
 _UNSAID = frozenset({"sampler_name", "scheduler", "styles", "override_settings"})
+_AS_IN_A1111: Mapping[str, Any] = {"inpainting_mask_invert": int, "init_images": list[str]}
 _JSON: Mapping[type, Any] = {tuple: list[str], dict: dict[str, Any], list: list[Any], Image.Image: str}
 
 
 def _body(name: str, tab: Tab, unsaid: frozenset[str] = _UNSAID) -> type[BaseModel]:
     """Null is allowed everywhere, as in A1111, and means the default."""
     rows = {field.key: (field.kind, None if field.key in unsaid else field.api_default) for field in FIELDS if field.tab in ("", tab)}
-    fields = {key: (_JSON.get(kind, kind) | None, default) for key, (kind, default) in {**rows, **_BESIDE_FIELDS, **_OF_TAB[tab]}.items()}
+    fields = {
+        key: (_AS_IN_A1111.get(key, _JSON.get(kind, kind)) | None, default) for key, (kind, default) in {**rows, **_BESIDE_FIELDS, **_OF_TAB[tab]}.items()
+    }
     return create_model(name, __config__=ConfigDict(extra="allow"), **fields)  # type: ignore[call-overload]
 
 
 Txt2ImgBody = _body("StableDiffusionProcessingTxt2Img", "txt2img", _UNSAID | {"denoising_strength"})
+Img2ImgBody = _body("StableDiffusionProcessingImg2Img", "img2img")
 
 
 class TextToImageResponse(BaseModel):
+    images: list[str]
+    parameters: dict[str, Any]
+    info: str
+
+
+class ImageToImageResponse(BaseModel):
     images: list[str]
     parameters: dict[str, Any]
     info: str

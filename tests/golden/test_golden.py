@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 CASES = {case["name"]: case for case in json.loads((HERE / "cases.json").read_text(encoding="utf-8"))}
 MOST, MOST_ON_AVERAGE = 2, 0.1  # levels
 # Its step size hangs on the last bits: with another instruction set (ATEN_CPU_CAPABILITY, MKL_ENABLE_INSTRUCTIONS) we differ from ourselves by as much.
-LOOSER = {"sampler/dpm-adaptive": (20, 2.5)}
+LOOSER = {"sampler/dpm-adaptive": (20, 2.5), "inpaint-whole/latent-noise": (3, 0.15)}  # A1111 draws the VAE's noise by chance
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def client(golden_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_picture_and_its_parameters_are_a1111s(name: str, client: TestClient):
-    answer = client.post("/sdapi/v1/txt2img", json=CASES[name]["payload"])
+    answer = client.post(f"/sdapi/v1/{CASES[name].get('endpoint', 'txt2img')}", json=with_pictures(CASES[name]["payload"]))
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert [comparable(text) for text in json.loads(body["info"])["infotexts"]] == [comparable(text) for text in CASES[name]["infotexts"]]
@@ -61,6 +61,17 @@ def test_the_picture_and_its_parameters_are_a1111s(name: str, client: TestClient
         most, most_on_average = LOOSER.get(name, (MOST, MOST_ON_AVERAGE))
         assert difference.max() <= most, f"picture {i}: {difference.max()} levels apart"
         assert difference.mean() <= most_on_average, f"picture {i}: {difference.mean():.3f} levels apart on average"
+
+
+def with_pictures(value: object) -> object:
+    """ "@inputs/img64.png" → the picture in base64."""
+    if isinstance(value, dict):
+        return {key: with_pictures(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_pictures(item) for item in value]
+    if isinstance(value, str) and value.startswith("@inputs/"):
+        return base64.b64encode((HERE / "pictures" / value[1:]).read_bytes()).decode()
+    return value
 
 
 def levels(image: Image.Image) -> NDArray[np.int16]:

@@ -1,0 +1,151 @@
+"""img2img's part of the walk: pictures → the latent to start from; and each finished picture back onto what was kept of the first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from backend.checkpoints.model import Model
+from backend.images import mask as masks
+from backend.images.color import match_colors
+from backend.images.resize import FILL, LATENT, Enlarge, resize
+from backend.job import GenerateJob, InitOptions, InpaintOptions
+from backend.sampling.noise import ImageNoise
+from backend.sampling.start import Start
+
+POSTERIOR_SEED = 0x7AE_5EED  # the VAE's draw is the same for every picture and place in a batch; A1111's is by chance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A picture as it is shown, and what it was made of."""
+
+    image: Image.Image
+    uncorrected: Image.Image | None = None
+    mask: Image.Image | None = None
+    masked: Image.Image | None = None
+
+
+class Pictures:
+    """The pictures that a job starts from, made ready. enlarge: for those that are too small; None = Lanczos."""
+
+    def __init__(self, job: GenerateJob, init: InitOptions, enlarge: Enlarge | None) -> None:
+        self._job, self._init, self._enlarge = job, init, enlarge
+        self._mask = None if init.inpaint is None else self._latent_mask(init.inpaint)  # L, of the size that is drawn
+        self._shown_mask = None if init.inpaint is None else self._overlay_mask(init.inpaint)
+        self._overlays: list[Image.Image] = []  # RGBA: what is kept of each picture
+        self._images = [self._ready(masks.flattened(image, init.background)) for image in init.images]
+
+    def start(self, model: Model) -> Start:
+        job, init = self._job, self._init
+        latent = torch.cat([_encode(model, _pixels(image)) for image in self._images])
+        if init.resize_mode == LATENT:
+            latent = F.interpolate(latent, size=(job.height // 8, job.width // 8), mode="bilinear")
+        latent = latent.expand(job.batch_size, -1, -1, -1)
+        mask = None if self._mask is None or init.inpaint is None else _latent_sized(self._mask, latent, init.inpaint.round)
+        if mask is not None and init.inpaint is not None and init.inpaint.fill >= 2:
+            below = self._noise(model, latent) if init.inpaint.fill == 2 else 0
+            latent = latent * (1 - mask) + below * mask
+        return Start(
+            latent=latent,
+            denoising_strength=init.denoising_strength,
+            fixed_steps=init.fixed_steps,
+            noise_multiplier=init.noise_multiplier,
+            extra_noise=init.extra_noise,
+            mask=mask,
+        )
+
+    def condition(self, model: Model) -> Tensor:
+        """What an inpainting model is told: the mask, and the picture without what lies under it. (B, 5, h, w)"""
+        job, inpaint = self._job, self._init.inpaint
+        pixels = torch.cat([_pixels(image) for image in self._images])
+        mask = torch.ones(1, 1, *pixels.shape[-2:])
+        if inpaint is not None and self._mask is not None:
+            mask = torch.from_numpy(np.asarray(self._mask, np.float32) / 255)[None, None]
+            mask = mask.round() if inpaint.round else mask
+        weight = 1.0 if inpaint is None else inpaint.condition_weight
+        latent = torch.cat([_encode(model, one[None]) for one in torch.lerp(pixels, pixels * (1 - mask), weight)])
+        size = (job.height // 8, job.width // 8)
+        if latent.shape[-2:] != size:
+            latent = F.interpolate(latent, size=size, mode="bilinear")
+        told = torch.cat([F.interpolate(mask, size=size).to(latent).expand(len(latent), -1, -1, -1), latent], dim=1)
+        return told.expand(job.batch_size, -1, -1, -1)
+
+    def finish(self, image: Image.Image, index: int) -> Finished:
+        """The drawn picture: colours corrected, and laid under what is kept."""
+        init, raw = self._init, image
+        if init.color_correction:
+            image = match_colors(image, self._images[index % len(self._images)])
+        drawn = self._placed(image, index)
+        shown = self._overlaid(drawn, index)
+        uncorrected = self._overlaid(self._placed(raw, index), index) if init.color_correction else None
+        if self._shown_mask is None or init.inpaint is None or not init.inpaint.with_masks:
+            return Finished(image=shown, uncorrected=uncorrected)
+        return Finished(image=shown, uncorrected=uncorrected, mask=self._shown_mask.convert("RGB"), masked=masks.composite(drawn, self._shown_mask))
+
+    def _latent_mask(self, inpaint: InpaintOptions) -> Image.Image:
+        job = self._job
+        if inpaint.box is not None:
+            return resize(inpaint.mask.crop(inpaint.box), FILL, job.width, job.height)
+        return resize(inpaint.mask, self._init.resize_mode, job.width, job.height)
+
+    def _overlay_mask(self, inpaint: InpaintOptions) -> Image.Image:
+        return inpaint.mask if inpaint.box is not None or self._mask is None else masks.doubled(self._mask)
+
+    def _ready(self, image: Image.Image) -> Image.Image:
+        """RGB → what is encoded."""
+        job, init, inpaint = self._job, self._init, self._init.inpaint
+        box = None if inpaint is None else inpaint.box
+        if box is None and init.resize_mode != LATENT:
+            image = resize(image, init.resize_mode, job.width, job.height, self._enlarge)
+        if inpaint is None or self._mask is None or self._shown_mask is None:
+            return image
+        if self._shown_mask.size != image.size:
+            self._shown_mask = resize(self._shown_mask, init.resize_mode, *image.size)
+        self._overlays.append(masks.without(image, self._shown_mask))
+        if box is not None:
+            image = resize(image.crop(box), FILL, job.width, job.height, self._enlarge)
+        return image if inpaint.fill == 1 else masks.filled(image, resize(self._mask, init.resize_mode, *image.size))
+
+    def _placed(self, image: Image.Image, index: int) -> Image.Image:
+        """In its place in the whole picture, where a part was drawn alone."""
+        inpaint = self._init.inpaint
+        if inpaint is None or inpaint.box is None or not inpaint.overlay:
+            return image
+        return masks.put_back(image, self._overlays[index % len(self._overlays)].size, inpaint.box)
+
+    def _overlaid(self, image: Image.Image, index: int) -> Image.Image:
+        inpaint = self._init.inpaint
+        if inpaint is None or not inpaint.overlay:
+            return image
+        image = image.convert("RGBA")  # a copy
+        image.alpha_composite(self._overlays[index % len(self._overlays)])
+        return image.convert("RGB")
+
+    def _noise(self, model: Model, latent: Tensor) -> Tensor:
+        job = self._job
+        none = (0,) * job.batch_size
+        return ImageNoise(
+            (latent.shape[1], latent.shape[2], latent.shape[3]), job.seeds, none, 0.0, (0, 0), job.sampling.noise_source, 0, model.placement.device
+        ).first()
+
+
+def _pixels(image: Image.Image) -> Tensor:
+    """(1, 3, H, W), −1…1"""
+    return torch.from_numpy(np.asarray(image.convert("RGB"), np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
+
+
+def _encode(model: Model, pixels: Tensor) -> Tensor:
+    """(1, 3, H, W) → (1, 4, h, w): a draw from the VAE's posterior."""
+    size = [pixels.shape[-2] // 8, pixels.shape[-1] // 8]
+    noise = torch.randn(1, model.architecture.latent_channels, *size, generator=torch.Generator().manual_seed(POSTERIOR_SEED))
+    return model.encode(pixels, noise)
+
+
+def _latent_sized(mask: Image.Image, latent: Tensor, round: bool) -> Tensor:
+    """(1, 1, h, w), 1 = draw anew."""
+    small = np.asarray(mask.convert("RGB").resize((latent.shape[3], latent.shape[2])), np.float32)[..., 0] / 255
+    return torch.from_numpy(np.around(small) if round else small)[None, None].to(latent)
