@@ -168,6 +168,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     from backend.api import errors
     from backend.api.access import GradioLogin, page_accounts, page_login
     from backend.api.docs import add_docs
+    from backend.api.request_log import RequestLog
     from backend.api.router import api_login, build_internal_router, build_ping, build_router
     from backend.guard import Guard
     from backend.subpath import SubPath
@@ -179,6 +180,8 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_origin_regex=origin_regex, allow_methods=["*"], allow_headers=["*"], allow_credentials=True
         )
+    if flags.api_log:
+        app.add_middleware(RequestLog)
     app.include_router(build_ping())
     if api_is_served(flags):
         app.include_router(build_router(service, flags, stop))

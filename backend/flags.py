@@ -119,7 +119,7 @@ class Flags:
     disable_safe_unpickle: bool = _flag(False, "pickles with code in them are never loaded", NOT_YET)
     api: bool = _flag(False, "serve the API beside the page")
     api_auth: str | None = _flag(None, "names and passwords for the API: u1:p1,u2:p2")
-    api_log: bool = _flag(False, "log every request to the API", NOT_YET)
+    api_log: bool = _flag(False, "log every request to the API")
     nowebui: bool = _flag(False, "serve the API and no page")
     ui_debug_mode: bool = _flag(False, "the page is there before any model is loaded", MOOT)
     device_id: str | None = _flag(None, "number of the CUDA device to use")

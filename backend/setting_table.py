@@ -212,6 +212,11 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("show_progress_type", "Approx NN", "Live preview method", choices=("Full", "Approx NN", "Approx cheap", "TAESD"),
            info="Full is slow and exact; the others are one here, quick and rough"),
     ),
+    "API": (
+        _s("api_enable_requests", False, "Allow http:// and https:// URLs for input images in API",
+           info="Off here, on in A1111. Addresses of this machine and its network are never asked."),
+        _s("api_useragent", "", "User agent for requests"),
+    ),
     "Sampler parameters": (
         _s("eta_ddim", 0.0, "Eta for DDIM", infotext="Eta DDIM", minimum=0, maximum=1.0, step=0.01, soft=True, info="amount of fresh noise in each step"),
         _s("eta_ancestral", 1.0, "Eta for k-diffusion samplers", infotext="Eta", minimum=0, maximum=1.0, step=0.01, soft=True,
@@ -263,7 +268,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "multiple_tqdm": True, "enable_upscale_progressbar": True, "print_hypernet_extra": False, "list_hidden_files": True,
     "disable_mmap_load_safetensors": False, "hide_ldm_prints": True, "dump_stacks_on_signal": False, "profiling_explanation": "", "profiling_enable": False,
     "profiling_activities": ("CPU",), "profiling_record_shapes": True, "profiling_profile_memory": True, "profiling_with_stack": True,
-    "profiling_filename": "trace.json", "api_enable_requests": True, "api_forbid_local_requests": True, "api_useragent": "",
+    "profiling_filename": "trace.json", "api_forbid_local_requests": True,
     "unload_models_when_training": False, "pin_memory": False, "save_optimizer_state": False, "save_training_settings_to_txt": True,
     "dataset_filename_word_regex": "", "dataset_filename_join_string": " ", "training_image_repeats_per_epoch": 1, "training_write_csv_every": 500,
     "training_xattention_optimizations": False, "training_enable_tensorboard": False, "training_tensorboard_save_images": False,

@@ -115,7 +115,7 @@ def add_extras(router: APIRouter, service: GenerationService) -> None:
 
 async def _run(service: GenerationService, body: _Body, files: Sequence[FileData]) -> tuple[str, list[str]]:
     _refuse_faces(body)
-    images = await asyncio.to_thread(lambda: tuple(ExtrasImage(image=decoded(file.data), name=file.name) for file in files))
+    images = await asyncio.to_thread(lambda: tuple(ExtrasImage(image=decoded(file.data, service.settings.current), name=file.name) for file in files))
     task = service.submit_extras(ExtrasRequest(images=images, steps={"Upscale": _upscale(body)}), save_samples=False)
     await ended(task)
     if task.failure is not None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from backend.api.schemas import (
     EmbeddingsResponse,
     ExtensionItem,
+    LatentUpscalerModeItem,
     PromptStyleItem,
     SamplerItem,
     SchedulerItem,
@@ -18,7 +19,7 @@ from backend.api.schemas import (
     SDVaeItem,
 )
 from backend.catalog import Entry, Kind
-from backend.sampling.names import SAMPLERS, SCHEDULERS
+from backend.sampling.names import LATENT_UPSCALE_MODES, SAMPLERS, SCHEDULERS
 from backend.service import GenerationService
 
 SHORT_HASH = 10
@@ -42,6 +43,10 @@ def _add_names(router: APIRouter, service: GenerationService) -> None:
             {"name": s.name, "label": s.label, "aliases": s.aliases or None, "default_rho": s.default_rho, "need_inner_model": s.need_inner_model}
             for s in SCHEDULERS
         ]
+
+    @router.get("/latent-upscale-modes", response_model=list[LatentUpscalerModeItem])
+    async def get_latent_upscale_modes() -> object:
+        return [{"name": mode.label} for mode in LATENT_UPSCALE_MODES]
 
     @router.get("/scripts", response_model=ScriptsList)
     async def get_scripts_list() -> object:

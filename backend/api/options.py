@@ -12,6 +12,7 @@ from backend.catalog import Entry
 from backend.errors import NotFound
 from backend.flags import Flags
 from backend.service import GenerationService
+from backend.setting_table import KNOWN_ELSEWHERE
 from backend.settings import all_keys
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ def _set(service: GenerationService, values: dict[str, Any]) -> None:
     if unknown := [key for key in values if key not in known_keys]:
         log.warning("POST options: no such setting, nothing was changed for %s", ", ".join(unknown))
     values = {key: value for key, value in values.items() if key in known_keys}
+    before = service.settings.current.as_dict()
+    if idle := [key for key, value in values.items() if key in KNOWN_ELSEWHERE and value != before[key]]:
+        log.info("POST options: kept, and without effect here so far: %s", ", ".join(idle))
     name = values.get(CHECKPOINT)
     if name:
         entry = service.catalog.find("checkpoint", str(name))

@@ -9,10 +9,13 @@ from fastapi import APIRouter
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from backend.api.remote_picture import fetch
 from backend.errors import WebUIError
 from backend.images.metadata import infotext_of, open_image, other_items
 from backend.infotext import read
 from backend.prompts.attention import BREAK, parse_attention
+from backend.service import GenerationService
+from backend.settings import Settings
 
 # What A1111 adds where an infotext says nothing about it.
 _UNSAID: Mapping[str, object] = MappingProxyType(
@@ -52,10 +55,10 @@ class PNGInfoResponse(BaseModel):
     parameters: dict[str, object]
 
 
-def add_pictures(router: APIRouter) -> None:
+def add_pictures(router: APIRouter, service: GenerationService) -> None:
     @router.post("/png-info", response_model=PNGInfoResponse)
     def png_info(body: PNGInfoRequest) -> object:
-        image = decoded(body.image)
+        image = decoded(body.image, service.settings.current)
         info = infotext_of(image)
         return {"info": info, "items": other_items(image), "parameters": parameters(info)}
 
@@ -67,8 +70,12 @@ def parameters(infotext: str) -> dict[str, object]:
     return {**_UNSAID, **emphasis, **labels}
 
 
-def decoded(text: str) -> Image.Image:
-    """A data URL or bare base64. Raises WebUIError."""
+def decoded(text: str, settings: Settings = Settings()) -> Image.Image:  # noqa: B008 (a frozen value)
+    """A data URL, bare base64, or, where the settings allow it, an address in the internet. May take seconds. Raises WebUIError."""
+    if text.lstrip()[:8].lower().startswith(("http://", "https://")):
+        if not settings["api_enable_requests"]:
+            raise WebUIError("Requests not allowed: a picture is fetched from an address only with the setting api_enable_requests.")
+        return open_image(fetch(text, settings["api_useragent"]))
     try:
         data = base64.b64decode(text.strip().partition(";base64,")[2] if text.lstrip().startswith("data:") else text.strip(), validate=True)
     except (binascii.Error, ValueError) as error:

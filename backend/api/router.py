@@ -12,19 +12,20 @@ from backend.api.options import add_options
 from backend.api.pictures import add_pictures
 from backend.api.progress import add_progress
 from backend.api.server import Stop, add_server, add_sysinfo
+from backend.api.strict_json import StrictRoute
 from backend.flags import Flags
 from backend.service import GenerationService
 
 
 def build_router(service: GenerationService, flags: Flags, stop: Stop) -> APIRouter:
     """stop: ends the program, for --api-server-stop."""
-    router = APIRouter(prefix="/sdapi/v1", dependencies=api_login(flags))
+    router = APIRouter(prefix="/sdapi/v1", dependencies=api_login(flags), route_class=StrictRoute)
     add_generation(router, service)
     add_progress(router, service)
     add_listings(router, service)
     add_options(router, service, flags)
     add_extras(router, service)
-    add_pictures(router)
+    add_pictures(router, service)
     add_elsewhere(router)
     if flags.api_server_stop:
         add_server(router, stop)
@@ -33,7 +34,7 @@ def build_router(service: GenerationService, flags: Flags, stop: Stop) -> APIRou
 
 def build_internal_router(service: GenerationService, flags: Flags) -> APIRouter:
     """A1111's own page asks these; so do programs that watch a task by its id."""
-    router = APIRouter(dependencies=api_login(flags))
+    router = APIRouter(dependencies=api_login(flags), route_class=StrictRoute)
     add_internal(router, service)
     add_sysinfo(router, service, flags)
     return router

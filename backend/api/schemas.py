@@ -100,6 +100,10 @@ class SchedulerItem(BaseModel):
     need_inner_model: bool | None
 
 
+class LatentUpscalerModeItem(BaseModel):
+    name: str
+
+
 class PromptStyleItem(BaseModel):
     name: str
     prompt: str | None

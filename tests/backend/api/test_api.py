@@ -364,3 +364,9 @@ def test_a_friendly_origin_is_answered_with_cors_headers(start):
 )
 def test_other_machines_get_the_api_only_if_asked_for(flags: list[str], served: bool):
     assert app.api_is_served(parse_flags(flags)) is served
+
+
+@pytest.mark.parametrize("body", ['{"width": NaN}', '{"cfg_scale": Infinity}', '{"script_args": [NaN]}', '{"prompt": "\\ud800"}', '{"steps": 1e999}', "{"])
+def test_a_body_that_is_no_json_is_a_422(client: TestClient, body: str):
+    answer = client.post("/sdapi/v1/txt2img", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, bool(answer.json()["detail"])) == (422, True)

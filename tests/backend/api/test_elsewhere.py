@@ -106,3 +106,27 @@ def test_the_chosen_checkpoint_is_loaded_and_given_back(client, engine):
     api = client()
     assert [api.post(f"/sdapi/v1/{name}-checkpoint").status_code for name in ("reload", "unload")] == [200, 200]
     assert engine.loads == ["tiny.safetensors", None]
+
+
+def test_a_setting_without_effect_is_kept_and_named_in_the_log(client, service, caplog):
+    caplog.set_level("INFO")
+    api = client()
+    api.post("/sdapi/v1/options", json={"gallery_height": "90%", "memmon_poll_rate": 8})
+    assert service.settings.current["gallery_height"] == "90%"
+    assert "gallery_height" in caplog.text
+    assert "memmon_poll_rate" not in caplog.text  # as it was
+
+
+def test_requests_to_the_api_are_logged_only_with_api_log(client, caplog):
+    caplog.set_level("INFO")
+    client().get("/sdapi/v1/samplers")
+    assert not [line for line in caplog.messages if line.startswith("API ")]
+    api = client("--api-log")
+    api.get("/sdapi/v1/samplers?key=secret")
+    api.get("/sdapi/v1/no%0Asuch")
+    api.get("/internal/ping")
+    lines = [line for line in caplog.messages if line.startswith("API ")]
+    assert [re.sub(r"[\d.]+ s", "0 s", line) for line in lines] == [
+        "API GET /sdapi/v1/samplers 200 0 s testclient",
+        "API GET /sdapi/v1/no%0Asuch 404 0 s testclient",
+    ]
