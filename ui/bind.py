@@ -13,6 +13,7 @@ from backend.request import GenerationRequest
 from ui import overrides
 from ui.events import QUICK
 
+PAGE_ONLY = ("resize_kind", "scale_by")  # what sources.py turns into a size
 EXTRA_FIELDS = ("subseed", "subseed_strength", "seed_resize_from_w", "seed_resize_from_h")
 
 
@@ -49,7 +50,10 @@ class Form:
         checkpoint, *rest = values
         asked: dict[str, Any] = {name: value for name, value in zip(self.kept, rest, strict=True) if value is not None}
         for name, (_, fields) in self.switches.items():
-            if not asked.pop(name, False):
+            on = asked.pop(name, False)
+            if on and name in BY_KEY:
+                asked[name] = True
+            if not on:
                 asked = {key: value for key, value in asked.items() if key not in fields}
         named = {"sd_model_checkpoint": checkpoint} if checkpoint else {}  # two pages may show different checkpoints: each draws with the one it shows
         asked["override_settings"] = named | overrides.read(asked.get("override_settings") or ())
@@ -57,7 +61,7 @@ class Form:
 
     def request(self, values: Sequence[object]) -> GenerationRequest:
         """Raises WebUIError for a value that no field takes."""
-        return to_request(self.values(values))
+        return to_request({name: value for name, value in self.values(values).items() if name not in PAGE_ONLY})
 
 
 def keep(tab: str, blocks: gr.Blocks, form: Form) -> None:

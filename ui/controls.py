@@ -1,7 +1,6 @@
 """The generation parameters: A1111's labels, ranges, defaults and elem_ids, in A1111's order."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -11,25 +10,7 @@ from ui import bind, overrides
 from ui.events import QUICK
 
 
-@dataclass(frozen=True, kw_only=True)
-class Controls:
-    """`fields` go by field name; a switch opens a group of fields, which count only while it is on."""
-
-    fields: Mapping[str, Component]
-    switches: Mapping[str, tuple[gr.Checkbox, tuple[str, ...]]]
-
-
-def build(tab: str) -> Controls:
-    with gr.Column(elem_id=f"{tab}_settings", elem_classes="settings"):
-        sampling = _sampling(tab)
-        size = _size_and_batch(tab)
-        cfg = {"cfg_scale": slider(tab, "cfg_scale", 1, 30, 0.5)}
-        seed, extra = _seed(tab)
-        chips = {"override_settings": _override_settings(tab)}
-    return Controls(fields=sampling | size | cfg | seed | chips, switches={"extra": (extra, bind.EXTRA_FIELDS)})
-
-
-def _sampling(tab: str) -> dict[str, Component]:
+def sampling(tab: str) -> dict[str, Component]:
     with gr.Row(elem_id=f"sampler_selection_{tab}", elem_classes="line"):
         sampler = dropdown("sampler_name", [sampler.label for sampler in SAMPLERS], f"{tab}_sampling")
         scheduler = dropdown("scheduler", [scheduler.label for scheduler in SCHEDULERS], f"{tab}_scheduler")
@@ -37,25 +18,32 @@ def _sampling(tab: str) -> dict[str, Component]:
     return {"sampler_name": sampler, "scheduler": scheduler, "steps": steps}
 
 
-def _size_and_batch(tab: str) -> dict[str, Component]:
+def size_and_batch(tab: str) -> dict[str, Component]:
     with gr.Row(elem_id=f"{tab}_dimensions_row", elem_classes="line dimensions"):
         with gr.Column(elem_id=f"{tab}_column_size", min_width=0, scale=4):
-            width = slider(tab, "width", 64, 2048, 8)
-            height = slider(tab, "height", 64, 2048, 8)
+            width, height = (slider(tab, name, 64, 2048, 8) for name in ("width", "height"))
         swap = tool("⇅", f"{tab}_res_switch_btn", "swap")
         with gr.Column(elem_id=f"{tab}_column_batch", min_width=0, scale=4):
-            count = slider(tab, "n_iter", 1, 100, 1, elem_id=f"{tab}_batch_count")
-            batch = slider(tab, "batch_size", 1, 8, 1)
+            counts = batch(tab)
+    wire_size(width, height, swap)
+    return {"width": width, "height": height, **counts}
+
+
+def batch(tab: str) -> dict[str, Component]:
+    return {"n_iter": slider(tab, "n_iter", 1, 100, 1, elem_id=f"{tab}_batch_count"), "batch_size": slider(tab, "batch_size", 1, 8, 1)}
+
+
+def wire_size(width: gr.Slider, height: gr.Slider, swap: gr.Button) -> None:
+    """From its first touch on the size is the person's, not the checkpoint's."""
     swap.click(None, [width, height], [width, height], js="(width, height) => { webui.size.touch(); return [height, width]; }", **QUICK)
-    for side in (width, height):  # from now on the size is the person's, not the checkpoint's
+    for side in (width, height):
         side.input(None, js="() => { webui.size.touch(); }", **QUICK)
-    return {"width": width, "height": height, "n_iter": count, "batch_size": batch}
 
 
-def _seed(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
+def seed(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
     """The "Extra" group is opened by style.css alone: no event, no flash."""
     with gr.Row(elem_id=f"{tab}_seed_row", elem_classes="line seed"):
-        seed = _seed_box(tab, "seed")
+        number = _seed_box(tab, "seed")
         extra = gr.Checkbox(label="Extra", value=False, interactive=True, elem_id=f"{tab}_subseed_show", min_width=0, scale=0)
     with gr.Column(elem_id=f"{tab}_seed_extras", elem_classes="seed-extras"):
         with gr.Row(elem_classes="line seed"):
@@ -64,10 +52,10 @@ def _seed(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
         with gr.Row(elem_classes="line"):
             resize_w = slider(tab, "seed_resize_from_w", 0, 2048, 8)
             resize_h = slider(tab, "seed_resize_from_h", 0, 2048, 8)
-    return {"seed": seed, "subseed": subseed, "subseed_strength": strength, "seed_resize_from_w": resize_w, "seed_resize_from_h": resize_h}, extra
+    return {"seed": number, "subseed": subseed, "subseed_strength": strength, "seed_resize_from_w": resize_w, "seed_resize_from_h": resize_h}, extra
 
 
-def _override_settings(tab: str) -> gr.Dropdown:
+def override_settings(tab: str) -> gr.Dropdown:
     """Chips; unseen while there are none, as in A1111."""
     return gr.Dropdown(
         label="Override settings",
@@ -105,13 +93,13 @@ def dropdown(name: str, choices: list[str], elem_id: str) -> gr.Dropdown:
     return gr.Dropdown(label=bind.label(name), choices=choices, value=bind.default(name), interactive=True, elem_id=elem_id, min_width=0)
 
 
-def slider(tab: str, name: str, minimum: float, maximum: float, step: float, elem_id: str = "") -> gr.Slider:
+def slider(tab: str, name: str, minimum: float, maximum: float, step: float, *, elem_id: str = "", value: Any = None) -> gr.Slider:
     return gr.Slider(
         label=bind.label(name),
         minimum=minimum,
         maximum=maximum,
         step=step,
-        value=bind.default(name),
+        value=bind.default(name) if value is None else value,
         interactive=True,
         elem_id=elem_id or f"{tab}_{name}",
         min_width=0,

@@ -27,6 +27,7 @@ SHELL = """
   <div class="tools" hidden>
     <a class="button download" download>Download</a>
     <button type="button" class="button copy">Copy parameters</button>
+    <span class="sends"></span>
     <span class="file"></span>
   </div>
   <div class="infotext" tabindex="0" aria-label="Parameters" hidden></div>

@@ -1,10 +1,15 @@
 """One tab, txt2img or img2img: prompts and parameters left, Generate and results right; and what its events do."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import gradio as gr
+from gradio.components import Component
 
 from backend.errors import WebUIError
+from backend.fields import to_request
 from backend.service import GenerationService
-from ui import bind, controls, gallery, networks, progress, quicksettings, toprow
+from ui import bind, controls, gallery, groups, networks, progress, quicksettings, sources, toprow
 from ui.events import QUICK
 
 
@@ -15,15 +20,17 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
                 prompts = toprow.prompts(tab)
                 loras = networks.rows(tab)
             with networks.beside_generation(tab):
-                parameters = controls.build(tab)
+                if tab == "img2img":
+                    sources.build(tab)
+                fields, extra = parameters(tab)
         with gr.Column(elem_id=f"{tab}_results", elem_classes="drawn", min_width=0):
             buttons = toprow.buttons(tab)
             styles = toprow.styles(tab, service)
             gallery.build(tab)
     form = bind.Form(
-        components={"prompt": prompts.prompt, "negative_prompt": prompts.negative_prompt, "styles": styles, **parameters.fields},
+        components={"prompt": prompts.prompt, "negative_prompt": prompts.negative_prompt, "styles": styles, **fields},
         checkpoint=settings.checkpoint,
-        switches=parameters.switches,
+        switches={"extra": (extra, bind.EXTRA_FIELDS)},
     )
     bind.keep(tab, blocks, form)
     _generate_events(service, buttons, form, tab)
@@ -32,20 +39,47 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
     return form
 
 
-def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: bind.Form, tab: str) -> None:
-    client, refusal = gr.Textbox(visible=False), gr.Textbox(visible=False)
+def parameters(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
+    """In A1111's order: by field name, and the box that opens the variation seed."""
+    with gr.Column(elem_id=f"{tab}_settings", elem_classes="settings"):
+        above = {} if tab == "txt2img" else groups.inpaint(tab)
+        sampling = controls.sampling(tab)
+        size = controls.size_and_batch(tab) if tab == "txt2img" else {**groups.resize(tab), **groups.batch_line(tab)}
+        strength = {"cfg_scale": controls.slider(tab, "cfg_scale", 1, 30, 0.5)}
+        if tab == "img2img":
+            strength["denoising_strength"] = controls.slider(tab, "denoising_strength", 0, 1, 0.01)
+        seed, extra = controls.seed(tab)
+        chips = {"override_settings": controls.override_settings(tab)}
+    return {**above, **sampling, **size, **strength, **seed, **chips}, extra
 
-    def submit(client: str, *values: object) -> str:
+
+def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: bind.Form, tab: str) -> None:
+    client, sent_pictures, refusal = (gr.Textbox(visible=False) for _ in range(3))
+
+    def submit(client: str, pictures: str, *values: object) -> str:
         """What was wrong, as text for the page; "" if the task is on its way."""
         if not progress.CLIENT.fullmatch(client):
             return "This page has lost its id. Reload it."
         try:
-            service.submit(form.request(values), id_task=progress.new_task_id(client, tab))
+            for asked in [to_request(one) for one in _asked(form, values, pictures, tab)]:
+                service.submit(asked, id_task=progress.new_task_id(client, tab))
         except WebUIError as error:
             return str(error)
         return ""
 
-    sent = buttons.generate.click(submit, [client, *form.inputs], refusal, js="(client, ...values) => [webui.client, ...values]", **QUICK)
+    collect = "(client, pictures, ...values) => [webui.client, '', ...values]"
+    if tab == "img2img":
+        collect = f"async (client, pictures, ...values) => [webui.client, await webui.canvas.sent('{tab}'), ...values]"
+    sent = buttons.generate.click(submit, [client, sent_pictures, *form.inputs], refusal, js=collect, **QUICK)
     sent.then(None, refusal, js=f"(refusal) => {{ webui.gallery.sent('{tab}', refusal); }}", **QUICK)
     buttons.interrupt.click(None, js=f"() => {{ webui.progress.tell('interrupt', '{tab}'); }}", **QUICK)
     buttons.skip.click(None, js=f"() => {{ webui.progress.tell('skip', '{tab}'); }}", **QUICK)
+
+
+def _asked(form: bind.Form, values: tuple[object, ...], pictures: str, tab: str) -> Iterator[dict[str, Any]]:
+    """Values of each request that one press makes."""
+    asked = form.values(values)
+    if tab == "img2img":
+        yield from sources.requests(asked, pictures)
+    else:
+        yield asked

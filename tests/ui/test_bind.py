@@ -7,16 +7,16 @@ import pytest
 from backend.errors import WebUIError
 from backend.fields import FIELDS
 from backend.request import GenerationRequest, Sampling, Seed, Size
-from ui import bind, controls
+from ui import bind, tab
 
 
 @pytest.fixture
 def form() -> bind.Form:
     async def make() -> bind.Form:  # where no loop runs, gr.Blocks opens some and does not close them
         with gr.Blocks():
-            built = controls.build("txt2img")
+            fields, extra = tab.parameters("txt2img")
             prompts = {"prompt": gr.Textbox(), "negative_prompt": gr.Textbox()}
-            return bind.Form(components={**prompts, **built.fields}, checkpoint=gr.Dropdown(), switches=built.switches)
+            return bind.Form(components={**prompts, **fields}, checkpoint=gr.Dropdown(), switches={"extra": (extra, bind.EXTRA_FIELDS)})
 
     return asyncio.run(make())
 

@@ -17,7 +17,7 @@ webui.counter = (() => {
   };
 
   const count = webui.later(150, async (tab, values) => {
-    const body = { prompt: values.prompt, negative_prompt: values.negative_prompt, styles: values.styles || [], steps: values.steps || 20 };
+    const body = { prompt: values.prompt || '', negative_prompt: values.negative_prompt || '', styles: values.styles || [], steps: values.steps || 20 };
     const key = JSON.stringify(body);
     if (asked[tab] === key && webui.find(`#${tab}_token_counter`)?.textContent) return;
     asked[tab] = key;

@@ -19,6 +19,7 @@ webui.gallery = (() => {
     const start = () => {
       part('.copy').addEventListener('click', copy);
       part('.thumbs').addEventListener('keydown', arrows);
+      part('.sends').replaceChildren(...webui.sends.buttons({ infotext: () => picture().infotext, file: () => fetch(picture().url).then(answer => answer.blob()) }, tab));
       webui.progress.watch(update);
       webui.titles();
     };

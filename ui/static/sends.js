@@ -10,7 +10,8 @@ webui.sends = (() => {
   const receive = place => { places.push(place); };
 
   // source: infotext() → text; file() → a promise of the picture's file.
-  const buttons = source => places.filter(place => place.picture || source.infotext()).map(place => webui.button(place.name, async () => {
+  // from: the tab that the buttons stand on, to which parameters alone are not sent.
+  const buttons = (source, from = '') => places.filter(place => place.picture || place.tab !== from).map(place => webui.button(place.name, async () => {
     open(place.tab);
     if (place.parameters && source.infotext()) await webui.paste.text(place.tab, source.infotext());
     if (place.picture) place.picture(await source.file());

@@ -1,0 +1,95 @@
+"""img2img: the picture to start from and its mask. A constant shell, which static/canvas.js brings to life; what it sends → values by field name."""
+
+import base64
+import binascii
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+from PIL import Image, UnidentifiedImageError
+
+from backend.errors import WebUIError
+
+MASKED = ("inpaint", "inpaint_sketch", "inpaint_upload")  # modes in which a mask counts
+MASK_FIELDS = ("mask_blur", "inpainting_mask_invert", "inpainting_fill", "inpaint_full_res", "inpaint_full_res_padding")
+
+
+def build(tab: str) -> gr.HTML:
+    return gr.HTML(
+        html_template=SHELL,
+        js_on_load=f"webui.canvas.attach(element, '{tab}')",
+        elem_id=f"{tab}_sources",
+        elem_classes="sources-block",
+        apply_default_css=False,
+    )
+
+
+def requests(values: Mapping[str, Any], sent: str) -> Iterator[dict[str, Any]]:
+    """Values for one request each: of a batch one per picture. sent: {"mode", "images": [data URL, …], "mask": data URL or null}, as JSON.
+
+    Raises WebUIError where no picture was given, or one cannot be read.
+    """
+    given = json.loads(sent or "{}")
+    mode, images = str(given.get("mode", "")), [_picture(text) for text in given.get("images", ())]
+    if not images:
+        raise WebUIError("img2img needs a picture to start from.")
+    kept = {key: value for key, value in values.items() if key not in ("resize_kind", "scale_by") and (mode in MASKED or key not in MASK_FIELDS)}
+    mask = {"mask": _picture(str(given.get("mask")))} if mode in MASKED and given.get("mask") else {}
+    if mode in MASKED and not mask:
+        raise WebUIError("Inpainting needs a mask: draw over what is to be made new.")
+    for image in images:
+        yield {**kept, **_size(values, image), **mask, "init_images": [image]}
+
+
+def _size(values: Mapping[str, Any], image: Image.Image) -> dict[str, int]:
+    """As in A1111 "Resize by" means the picture's own size times the scale."""
+    if values.get("resize_kind") != "Resize by":
+        return {}
+    scale = float(values.get("scale_by") or 1)
+    return {"width": max(int(image.width * scale), 8), "height": max(int(image.height * scale), 8)}
+
+
+def _picture(text: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True)))
+        image.load()
+    except (binascii.Error, UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise WebUIError("This is no picture that can be read.") from error
+    return image
+
+
+SHELL = """
+<section class="sources" data-mode="img2img" data-empty="true" aria-label="Picture to start from">
+  <div class="modes" role="group" aria-label="What to do with the picture">
+    <button type="button" data-mode="img2img">img2img</button>
+    <button type="button" data-mode="sketch">Sketch</button>
+    <button type="button" data-mode="inpaint">Inpaint</button>
+    <button type="button" data-mode="inpaint_sketch">Inpaint sketch</button>
+    <button type="button" data-mode="inpaint_upload">Inpaint upload</button>
+    <button type="button" data-mode="batch">Batch</button>
+  </div>
+  <div class="brush">
+    <label class="size">Brush <input type="range" min="1" max="200" value="40" aria-label="Brush size"></label>
+    <input type="color" class="color" value="#ffffff" aria-label="Brush color">
+    <button type="button" class="webui-button undo" title="Take back the last stroke (Ctrl+Z)">Undo</button>
+    <button type="button" class="webui-button clear" title="Take back every stroke">Clear</button>
+    <button type="button" class="webui-button remove" title="Take the picture away">Remove</button>
+    <span class="size-of"></span>
+  </div>
+  <div class="stage drop">
+    <span class="hint">Drop a picture here, paste one, or click to choose one</span>
+    <input type="file" accept="image/*" class="choose" aria-label="Picture">
+    <div class="sheet"><canvas class="base"></canvas><canvas class="strokes"></canvas></div>
+  </div>
+  <div class="drop mask-drop">
+    <span class="hint">Mask: drop a black and white picture; white is made new</span><img class="mask" alt="Mask" hidden>
+    <input type="file" accept="image/*" class="choose-mask" aria-label="Mask">
+  </div>
+  <div class="drop batch-drop">
+    <span class="hint">Drop pictures here, or click to choose several: each is one task</span>
+    <input type="file" accept="image/*" class="choose-batch" multiple aria-label="Pictures">
+  </div>
+</section>
+"""
