@@ -4,15 +4,14 @@ import logging
 import random
 import time
 import uuid
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Condition, Thread
 
 from PIL import Image
 
 from backend.catalog import Catalog
-from backend.errors import EngineFailed, WebUIError
+from backend.errors import EngineFailed, NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.extras import ExtrasTask, run_extras
 from backend.extras_request import ExtrasRequest
@@ -25,6 +24,7 @@ from backend.paths import Paths
 from backend.plan import Plan, plan, plan_load
 from backend.progress import CancelToken, Event, Preview, Status, Step
 from backend.prompts.style_file import StyleFiles
+from backend.queue import Move, QueueFolder, moved, replaced
 from backend.request import GenerationRequest
 from backend.saving import make_grid, save_grid, save_init_images, save_sample, saved_or_comment
 from backend.settings import Settings, SettingsStore
@@ -58,18 +58,22 @@ class GenerationService:
         self._worker = worker
         self._draw = random.Random()
         self._changed = Condition()
-        self._queue: deque[Task] = deque()
+        self._queue: list[Task] = []
         self._running: Task | None = None
-        self._tasks: tuple[Task, ...] = ()  # oldest first
+        self._tasks: tuple[Task, ...] = ()  # in the order of their turn
+        self._folder = QueueFolder(paths.data / "queue")
+        self._left = self._folder.left()
         self._closing = False
         self._thread = Thread(target=self._work, name="service", daemon=True)
         self._thread.start()
 
     # ---- asking
 
-    def submit(self, request: GenerationRequest, *, id_task: str = "", save_samples: bool = True, save_grid: bool = True) -> Task:
-        """Returns at once. What is wrong with the request shows in the task."""
+    def submit(self, request: GenerationRequest, *, id_task: str = "", save_samples: bool = True, save_grid: bool = True, kept: bool = False) -> Task:
+        """Returns at once. What is wrong with the request shows in the task. kept: until it has ended it survives the end of the program, see `left`."""
         task = Task(id=_id(id_task), request=request, settings=self.settings.current, save_samples=save_samples, save_grid=save_grid)
+        if kept:
+            self._folder.keep(task)
         self._enqueue(task)
         return task
 
@@ -82,6 +86,7 @@ class GenerationService:
     def _enqueue(self, task: Task) -> None:
         with self._changed:
             if self._closing:
+                self._folder.drop(task)
                 raise EngineFailed("The program is ending.")
             self._queue.append(task)
             self._tasks = (*self._tasks, task)
@@ -94,15 +99,55 @@ class GenerationService:
             if task is None:
                 return
             task.interrupt()
+            self._folder.drop(task)
             if task in self._queue:
                 self._queue.remove(task)
                 task.finish()
+
+    def move(self, id: str, to: Move, among: Callable[[Task], bool] = lambda task: True) -> None:
+        """A waiting task to another place. It changes places with those only that are `among`. Raises NotFound for one that does not wait."""
+        with self._changed:
+            task = next((task for task in self._queue if task.id == id), None)
+            if task is None:
+                raise NotFound("This job does not wait any more.")
+            self._queue = moved(self._queue, task, to, lambda other: other is task or among(other))
+            places = [place for place, other in enumerate(self._tasks) if other in self._queue]
+            self._tasks = tuple(replaced(self._tasks, places, self._queue))
+            self._folder.order(self._in_turn())
+
+    def _in_turn(self) -> list[Task]:
+        return [*([self._running] if self._running else []), *self._queue]
 
     def skip(self, id: str | None = None) -> None:
         """Go on with the next batch of the running task (if it has this id)."""
         task = self._running
         if task is not None and id in (None, task.id):
             task.cancel.skip()
+
+    def take_up(self, task: Task, *, id_task: str = "") -> Task:
+        """One of those that are `left` waits again, with another id if one is given. Raises NotFound if somebody else was quicker."""
+        self._take_left(task)
+        again = Task(id=id_task or task.id, request=task.request, settings=task.settings, save_samples=task.save_samples, save_grid=task.save_grid)
+        self._folder.keep(again)
+        if again.id != task.id:
+            self._folder.drop(task)
+        self._enqueue(again)
+        with self._changed:
+            self._folder.order(self._in_turn())
+        return again
+
+    def discard(self, task: Task) -> None:
+        """One of those that are `left` is forgotten. Raises NotFound as take_up does."""
+        self._take_left(task)
+        self._folder.drop(task)
+
+    def _take_left(self, task: Task) -> None:
+        with self._changed:
+            if self._closing:
+                raise EngineFailed("The program is ending.")
+            if task not in self._left:
+                raise NotFound("These jobs are taken care of already.")
+            self._left = tuple(other for other in self._left if other is not task)
 
     def forget(self, id: str) -> None:
         """One that has ended is not listed any more; nothing happens to one that has not."""
@@ -115,8 +160,12 @@ class GenerationService:
         return next((task for task in reversed(self._tasks) if task.id == id), None)
 
     def tasks(self) -> tuple[Task, ...]:
-        """All that wait and run, and the last ones that ended; oldest first."""
+        """The last ones that ended, the one that runs, and those that wait, in the order of their turn."""
         return self._tasks
+
+    def left(self) -> tuple[Task, ...]:
+        """What waited or ran when the program last ended, in the order of their turn. They run after take_up, and not by themselves."""
+        return self._left
 
     def current(self) -> Task | None:
         return self._running
@@ -184,7 +233,7 @@ class GenerationService:
             self._changed.wait_for(lambda: self._queue or self._closing)
             if self._closing:
                 return None
-            self._running = self._queue.popleft()
+            self._running = self._queue.pop(0)
             self._running.start("Preparing")
             return self._running
 
@@ -218,6 +267,8 @@ class GenerationService:
                 old.forget_pixels()
             forgotten = ended[: 1 - REMEMBERED]
             self._tasks = tuple(known for known in self._tasks if known not in forgotten)
+            if not self._closing or not (failure or task.interrupted):
+                self._folder.drop(task)
             task.finish(failure)
 
     def _keep(self, task: Task, decided: Plan, index: int, image: GeneratedImage) -> None:

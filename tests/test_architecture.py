@@ -65,6 +65,7 @@ LAYERS = (
         "backend.paste",
         "backend.saving",
         "backend.tasks",
+        "backend.queue",
     ),
     ("backend.shelf", "backend.notes", "backend.library", "backend.about"),
     ("backend.service",),

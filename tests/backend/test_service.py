@@ -8,7 +8,7 @@ from threading import Condition
 import pytest
 from PIL import Image
 
-from backend.errors import EngineFailed
+from backend.errors import EngineFailed, NotFound
 from backend.infotext import read
 from backend.service import FRESH, GenerationService
 from backend.tasks import Task
@@ -254,3 +254,77 @@ def test_pictures_with_prompts_of_their_own_tell_their_own_networks(service: Gen
     assert ["Lora hashes" in labels for labels in told] == [True, False, False]
     assert task.extra["Lora hashes"] == told[0]["Lora hashes"]
     assert (task.state, task.batches) == ("done", 3)
+
+
+def test_a_waiting_task_runs_in_its_new_turn(service: GenerationService):
+    first = service.submit(ask("hang"), id_task="first")
+    stepping(first)
+    second, third, fourth = (service.submit(ask(), id_task=id) for id in ("second", "third", "fourth"))
+    service.move("fourth", "first")
+    service.move("second", "down")
+    assert service.tasks() == (first, fourth, third, second)
+    assert [service.queue_position(task) for task in (fourth, third, second)] == [1, 2, 3]
+    service.interrupt()
+    second.wait(PATIENCE)
+    ends = [task.finished for task in (first, fourth, third, second)]
+    assert None not in ends and ends == sorted(ends)  # type: ignore[type-var]
+
+
+def test_only_what_waits_can_be_moved(service: GenerationService):
+    running = service.submit(ask("hang"), id_task="running")
+    stepping(running)
+    for id in ("running", "nosuch"):
+        with pytest.raises(NotFound, match="does not wait"):
+            service.move(id, "up")
+
+
+def test_a_move_among_ones_own_leaves_the_others_their_turn(service: GenerationService):
+    stepping(service.submit(ask("hang"), id_task="running"))
+    for id in ("mine-1", "theirs", "mine-2"):
+        service.submit(ask(), id_task=id)
+    service.move("mine-2", "first", lambda task: task.id.startswith("mine"))
+    assert [task.id for task in service.tasks()] == ["running", "mine-2", "theirs", "mine-1"]
+
+
+def test_what_waited_and_ran_when_the_program_ended_is_offered_again_and_runs_only_if_it_is_taken_up(opened, tmp_path: Path):
+    before = opened(CLIP_stop_at_last_layers=2)
+    before.submit(ask(), id_task="done", kept=True).wait(PATIENCE)
+    stepping(before.submit(ask("hang", seed=1), id_task="running", kept=True))
+    for number, id in enumerate(("second", "third", "cancelled")):
+        before.submit(ask(seed=number + 2), id_task=id, kept=True)
+    before.submit(ask(), id_task="the api's")
+    before.interrupt("cancelled")
+    before.move("third", "first")
+    before.close()
+
+    after = opened(CLIP_stop_at_last_layers=1)
+    assert [task.id for task in after.left()] == ["running", "third", "second"]
+    assert (after.tasks(), after.current()) == ((), None)
+    again, third, second = after.left()
+    after.discard(again)
+    drawn = after.take_up(third, id_task="another id").wait(PATIENCE)
+    assert (drawn.id, drawn.images[0].seed, drawn.state) == ("another id", 3, "done")
+    assert "Clip skip: 2" in drawn.images[0].infotext, "settings hold as they were at the press of Generate"
+    assert after.take_up(second).wait(PATIENCE).id == "second"
+    assert (after.left(), opened().left()) == ((), ())
+    with pytest.raises(NotFound, match="taken care of"):
+        after.take_up(second)
+
+
+def test_what_nobody_decided_about_is_offered_again_and_again(opened):
+    before = opened()
+    stepping(before.submit(ask("hang"), id_task="running", kept=True))
+    before.close()
+    opened().close()
+    assert [task.id for task in opened().left()] == ["running"]
+
+
+def test_what_failed_or_was_interrupted_is_not_offered_again(opened, caplog):
+    before = opened()
+    before.submit(ask("refuse"), kept=True).wait(PATIENCE)
+    task = before.submit(ask("hang"), kept=True)
+    stepping(task)
+    before.interrupt()
+    task.wait(PATIENCE)
+    before.close()
+    assert opened().left() == ()
