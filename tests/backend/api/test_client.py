@@ -39,6 +39,12 @@ def test_pictures_come_with_their_parameters(client: webuiapi.WebUIApi):
     assert (drawn.info["all_seeds"], drawn.parameters["prompt"], drawn.info["sampler_name"]) == ([7, 8], "a cat", "Euler a")
 
 
+def test_pictures_are_drawn_from_pictures(client: webuiapi.WebUIApi):
+    start, mask = Image.new("RGB", (16, 8), "red"), Image.new("L", (16, 8), 255)
+    assert client.img2img(images=[start], **SMALL).image.size == (16, 8)
+    assert client.img2img(images=[start], mask_image=mask, inpaint_full_res=False, **SMALL).image.size == (16, 8)
+
+
 def test_pictures_are_made_larger(client: webuiapi.WebUIApi):
     picture = Image.new("RGB", (16, 8), "red")
     assert client.extra_single_image(picture, upscaler_1="Lanczos").image.size == (32, 16)
