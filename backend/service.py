@@ -15,6 +15,7 @@ from backend.errors import EngineFailed, NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.extras import ExtrasTask, run_extras
 from backend.extras_request import ExtrasRequest
+from backend.history import History
 from backend.images.metadata import Encoding, encode
 from backend.infotext import lora_hashes, write
 from backend.job import GeneratedImage, LoadJob, ModelOptions
@@ -52,6 +53,7 @@ class GenerationService:
         self.settings = settings
         self.catalog = catalog
         self.library = Library(catalog, Marks(paths.data / "library.db"))
+        self.history = History(paths, lambda: settings.current, busy=lambda: self.current() is not None)
         self.styles = styles
         self.paths = paths
         self.exposure = exposure
@@ -211,6 +213,7 @@ class GenerationService:
         self._worker.close()
         self._thread.join()
         self.library.close()
+        self.history.close()
 
     # ---- the thread
 

@@ -1,4 +1,4 @@
-"""Small pictures of models: their preview or cover, scaled down once and kept as webp under the cache folder."""
+"""Small pictures of models – their preview or cover – and of pictures, scaled down once and kept as webp under the cache folder."""
 
 import hashlib
 import io
@@ -32,6 +32,23 @@ def thumbnail(model: Path, metadata: Mapping[str, str], folder: Path) -> Path | 
     except OSError as error:
         log.warning("There is no small picture of %s: %s", model.name, error.strerror or error)
         return None
+
+
+def small_picture(picture: Path, folder: Path) -> Path | None:
+    """The same of a picture that is no model's."""
+    try:
+        made = folder / _name(picture, picture)
+        return made if made.is_file() else _make(picture.read_bytes(), made, picture)
+    except OSError as error:
+        log.warning("There is no small picture of %s: %s", picture.name, error.strerror or error)
+        return None
+
+
+def forget_small_picture(picture: Path, folder: Path) -> None:
+    """Of one that is gone."""
+    part = folder / _model_part(picture)
+    for old in part.parent.glob(f"{part.name}-*.webp"):
+        old.unlink(missing_ok=True)
 
 
 def picture_version(model: Path) -> str:

@@ -98,9 +98,24 @@ _OPTIONS: Mapping[str, Callable[[Encoding], dict[str, Any]]] = {
 }
 
 
+def skim(path: Path) -> tuple[tuple[int, int], str]:
+    """Width and height, and the infotext, of a file of which as little as possible is read. Raises WebUIError for what is no picture."""
+    try:
+        with Image.open(path) as image:
+            if image.format == "PNG" and not image.info.get(PARAMETERS):
+                image.load()  # its text may follow its pixels
+            return image.size, _told(image)
+    except (*_UNREADABLE, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise WebUIError("This is no picture that can be read.") from error
+
+
 def infotext_of(image: Image.Image) -> str:
     """Of other programs: translated, as far as it maps. "" where there is none."""
     image.load()  # a PNG's text may follow its pixels
+    return _told(image)
+
+
+def _told(image: Image.Image) -> str:
     text = image.info.get(PARAMETERS)
     if isinstance(text, str) and text:
         return text
