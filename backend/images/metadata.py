@@ -27,7 +27,20 @@ _NO_WORDS = frozenset(
     "jfif jfif_version jfif_unit jfif_density dpi exif loop background timestamp duration progressive progression".split()  # A1111's
     + "icc_profile chromaticity photoshop xmp transparency gamma srgb".split()
 )
-_UNREADABLE = (RuntimeError, UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error, MemoryError)
+_UNREADABLE = (
+    RuntimeError,
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    MemoryError,
+)
 _UNICODE, _ASCII = b"UNICODE\0", b"ASCII\0\0\0"
 
 
