@@ -12,7 +12,6 @@ from backend.marks import Mark, Marks
 from backend.model_folders import KINDS
 from backend.networks.fit import Fit, fits_family
 from backend.shelf import FIELDS, Row, Shelf
-from backend.sidecar import PREVIEW_SUFFIXES
 from backend.sidecar_cache import NO_NOTES, Notes, SidecarCache
 
 MOST = 500  # entries of a page
@@ -117,6 +116,11 @@ class Library:
         with self._lock:
             return self._shelf(entry.kind).duplicates.get(entry.file, ())
 
+    def without_picture(self, kind: Kind) -> Sequence[Entry]:
+        """Those of the list that have neither preview nor cover."""
+        with self._lock:
+            return [row.entry for row in self._shelf(kind).rows if not row.picture]
+
     def notes(self, entry: Entry) -> Notes:
         """What lies beside it, as name.json has it."""
         with self._lock:
@@ -200,7 +204,7 @@ class Library:
             "size": entry.size,
             "modified": entry.mtime_ns // 1_000_000_000,
             "hash": entry.hash,
-            "picture": _picture(entry),
+            "picture": row.picture,
             "weight": float(weight) if isinstance(weight, int | float) and weight else 1.0,
             **{key: str(notes.get(key) or "") for key in FIELDS},
             "kind": what.kind if what else "",
@@ -220,9 +224,3 @@ class Library:
 
 def _row(shelf: Shelf, entry: Entry) -> Row:
     return next((row for row in shelf.rows if row.entry.file == entry.file), None) or Row(entry, NO_NOTES)
-
-
-def _picture(entry: Entry) -> str:
-    """thumbnails.picture_version, of what the folder told when it was looked at."""
-    first = next((item for item in entry.beside if item[0].lower().endswith(PREVIEW_SUFFIXES)), (entry.name, entry.size, entry.mtime_ns))
-    return f"{first[2]:x}-{first[1]:x}"

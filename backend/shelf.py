@@ -6,7 +6,9 @@ from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from backend.catalog import Catalog, Entry, Kind
+from backend.sidecar import PREVIEW_SUFFIXES, cover
 from backend.sidecar_cache import Notes, SidecarCache
+from backend.thumbnails import PICTURES
 from backend.training_tags import TagIndex
 
 FIELDS = ("description", "activation text", "negative text", "notes", "sd version")  # of the notes: shown, and searched
@@ -16,15 +18,23 @@ _UNSAID = frozenset({"", "unknown", "none"})  # of the families that a person ma
 class Row:
     """One file. folder: relative, "" for the kind's own; text: all that is searched but the tags, in lower case."""
 
-    __slots__ = ("entry", "family", "folder", "notes", "text")
+    __slots__ = ("_picture", "entry", "family", "folder", "notes", "text")
 
     def __init__(self, entry: Entry, notes: Notes) -> None:
         self.entry, self.notes = entry, notes
+        self._picture: str | None = None
         self.folder = entry.name.rpartition("/")[0]
         said = notes.get("sd version") if notes else None
         self.family = said.strip() if isinstance(said, str) and said.strip().lower() not in _UNSAID else entry.family
         told = (str(notes.get(key) or "") for key in FIELDS) if notes else ()
         self.text = "\n".join((entry.name, entry.output_name, entry.hash, self.family, *told)).lower()
+
+    @property
+    def picture(self) -> str:
+        """thumbnails.picture_version, of what the folder told when it was looked at; "" for a file without a picture."""
+        if self._picture is None:  # a cover is looked for once, and not in files that nobody looks at
+            self._picture = _picture(self.entry)
+        return self._picture
 
 
 class Shelf:
@@ -65,6 +75,14 @@ class Shelf:
                 self._tags.learn({stamp: tags.get(stamp, ()) for stamp in missing}, list(files))
             self._tagged_entries = self._entries
         return self._tags.files_with(word)
+
+
+def _picture(entry: Entry) -> str:
+    first = next((item for item in entry.beside if item[0].lower().endswith(PREVIEW_SUFFIXES)), None)
+    if first is not None:
+        return f"{first[2]:x}-{first[1]:x}"
+    own = entry.name.lower().endswith(PICTURES) or cover(entry.metadata) is not None
+    return f"{entry.mtime_ns:x}-{entry.size:x}" if own else ""
 
 
 def _others(groups: Iterable[Sequence[Entry]]) -> dict[str, Sequence[Entry]]:

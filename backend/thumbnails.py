@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 SIDE = 384  # pixels of the longer side: a card at twice its size, for dense screens
 MOST_PIXELS = 60_000_000  # of a preview: more would take a gigabyte
 _QUALITY = 80
-_PICTURES = (".png", ".webp", ".jxl", ".avif")  # embeddings may be pictures themselves
+PICTURES = (".png", ".webp", ".jxl", ".avif")  # embeddings may be pictures themselves
 
 
 def thumbnail(model: Path, metadata: Mapping[str, str], folder: Path) -> Path | None:
@@ -27,7 +27,7 @@ def thumbnail(model: Path, metadata: Mapping[str, str], folder: Path) -> Path | 
         made = folder / _name(model, source)
         if made.is_file():
             return made
-        data = cover(metadata) if source == model and model.suffix.lower() not in _PICTURES else source.read_bytes()
+        data = cover(metadata) if source == model and model.suffix.lower() not in PICTURES else source.read_bytes()
         return _make(data, made, source) if data else None
     except OSError as error:
         log.warning("There is no small picture of %s: %s", model.name, error.strerror or error)

@@ -35,6 +35,7 @@ class Page(BaseModel):
     family: str = ""
     fits: str = ""
     favourites: bool = False
+    checkpoint: str = ""  # that the page shows; "" = that of the settings
 
 
 class Favourite(BaseModel):
@@ -55,7 +56,7 @@ def add_library_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/library/{kind}")
     def read_library(kind: str, asked: Annotated[Page, Parameter()]) -> Response:
         with Explained():
-            return answer(service.library.page(known_kind(kind), Query(**asked.model_dump(), checkpoint=chosen())))
+            return answer(service.library.page(known_kind(kind), Query(**{**asked.model_dump(), "checkpoint": asked.checkpoint or chosen()})))
 
     @router.get("/library/{kind}/about/{name:path}")
     def read_about(kind: str, name: str) -> Response:

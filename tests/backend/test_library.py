@@ -272,4 +272,11 @@ def test_a_page_names_the_picture_that_the_thumbnail_is_made_of(library: Library
     for suffix in beside:
         entry.path.with_suffix(suffix).write_bytes(suffix.encode())
     catalog.refresh()
-    assert shown(library)["x"]["picture"] == picture_version(entry.path)
+    assert shown(library)["x"]["picture"] == (picture_version(entry.path) if {".png", ".preview.png", ".jpg", ".gif"} & {*beside} else "")
+    assert ("x" in {entry.stem for entry in library.without_picture("lora")}) == (not shown(library)["x"]["picture"])
+
+
+def test_a_cover_in_the_file_is_a_picture_too(library: Library, catalog: Catalog, tmp_path: Path):
+    covered = write_safetensors(catalog.entries("lora")[0].path.with_name("covered.safetensors"), {"ssmd_cover_images": '["iVBORw0KGgo="]'})
+    catalog.look_at([covered])
+    assert shown(library)["covered"]["picture"] == picture_version(covered)

@@ -104,7 +104,9 @@ def test_a_badge_says_what_fits(service: FakeService, cards: Callable[[str], Loc
     expect(cards("Lora").locator(".badge")).to_have_text("SDXL – not for this one")
 
 
-def test_ten_thousand_cards_are_few_elements_and_the_last_is_reached(page: Txt2img, service: FakeService, cards: Callable[[str], Locator]) -> None:
+def test_of_three_hundred_cards_only_the_visible_ones_exist_and_the_last_is_reached(
+    page: Txt2img, service: FakeService, cards: Callable[[str], Locator]
+) -> None:
     for number in range(300):
         service.catalog.add("lora", f"many/{number:04}.safetensors")
     shown = cards("Lora")

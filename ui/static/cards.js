@@ -42,8 +42,9 @@ webui.cards = (() => {
     image.alt = '';
     image.decoding = 'async';
     image.addEventListener('error', () => { image.remove(); holder.dataset.letter = (entry.stem[0] || '?').toUpperCase(); holder.style.setProperty('--hue', hue(entry.stem)); });
-    image.src = `internal/thumbnail/${panel.kind}/${entry.file.split('/').map(encodeURIComponent).join('/')}?v=${encodeURIComponent(entry.picture)}`;
-    if (entry.picture) holder.append(image); else image.dispatchEvent(new Event('error'));
+    if (!entry.picture) return image.dispatchEvent(new Event('error')); // without a request
+    image.src = `internal/thumbnail/${panel.kind}/${webui.editor.address(entry)}?v=${encodeURIComponent(entry.picture)}`;
+    return holder.append(image);
   };
   const hue = text => [...text].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
 
@@ -60,7 +61,7 @@ webui.cards = (() => {
       entry.favourite = !entry.favourite;
       paint();
       const answer = await webui.postJSON(`internal/library/${panel.kind}/favourite/${webui.editor.address(entry)}`, { favourite: entry.favourite }).catch(() => null);
-      if (!answer?.ok) { entry.favourite = !entry.favourite; paint(); } else webui.networks.ask(panel);
+      if (!answer?.ok) { entry.favourite = !entry.favourite; paint(); } else webui.networks.recount(panel);
     });
     paint();
     return button;

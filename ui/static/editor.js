@@ -50,7 +50,8 @@ webui.editor = (() => {
     const head = document.createElement('header'), image = document.createElement('img'), words = document.createElement('div');
     image.alt = '';
     image.addEventListener('error', () => { image.hidden = true; });
-    image.src = `internal/thumbnail/${panel.kind}/${address(entry)}?v=${encodeURIComponent(entry.picture)}`;
+    image.hidden = !entry.picture;
+    if (entry.picture) image.src = `internal/thumbnail/${panel.kind}/${address(entry)}?v=${encodeURIComponent(entry.picture)}`;
     words.append(webui.make('h2', '', entry.file), webui.make('p', 'line'), webui.make('p', 'fit'));
     head.append(image, words);
     return head;

@@ -1,7 +1,7 @@
 // Cards of embeddings, checkpoints and Loras: the server searches and sorts, the page holds the part that is seen. Ten thousand files cost
 // as much as fifty: cards are made for the visible rows only, and the files of those are asked for in portions.
 webui.networks = (() => {
-  const PORTION = 60, GAP = 10, TEXT = 50, ROW = 58, MOST = 34; // MOST: cards that exist at once
+  const PORTION = 60, GAP = 10, TEXT = 50, ROW = 58, MOST = 34, FITS = 'all,part'; // MOST: cards that exist at once
   const panels = [];
   let catalog = null, picked = '', checkpoint = '', chosen = null;
 
@@ -126,34 +126,46 @@ webui.networks = (() => {
       }
     }
     if (panel.kind !== 'checkpoint' && answer.checkpoint) {
-      const name = answer.checkpoint.name || '';
-      list.push(chip('fits', 'fits this checkpoint', null, query.fits === 'all,part', () => { query.fits = query.fits ? '' : 'all,part'; }, name));
+      list.push(chip('fits', 'fits this checkpoint', panel.counts?.fits ?? null, query.fits === FITS, () => { query.fits = query.fits ? '' : FITS; }, answer.checkpoint.name || ''));
     }
-    list.push(chip('favourites', '★', panel.favourites ?? null, query.favourites, () => { query.favourites = !query.favourites; }, 'Favourites'));
+    list.push(chip('favourites', '★', panel.counts?.favourites ?? null, query.favourites, () => { query.favourites = !query.favourites; }, 'Favourites'));
     if (answer.refused.length) list.push(chip('refused', 'cannot be used', answer.refused.length, panel.refusedShown, () => { panel.refusedShown = !panel.refusedShown; }));
     row.replaceChildren(...list.map(({ click, ...made }) => { made.button.addEventListener('click', () => { click(); ask(panel, true); }); return made.button; }));
     if (had) row.querySelector(`[data-chip="${CSS.escape(had)}"]`)?.focus();
-    countFavourites(panel);
+    count(panel);
   };
   const chip = (id, text, number, on, click, title = '') => {
-    const button = webui.make('button', 'chip', number === null ? text : `${text} `);
+    const button = webui.make('button', 'chip', text);
     button.type = 'button';
     button.dataset.chip = id;
-    if (number !== null) button.append(webui.make('b', '', number.toLocaleString('en')));
     button.setAttribute('aria-pressed', String(!!on));
-    if (title) { button.title = title; button.setAttribute('aria-label', [title, number].filter(each => each !== null).join(' ')); }
+    if (title) button.title = title;
+    numbered(button, number);
     return { button, click };
   };
-  const countFavourites = async panel => {
-    const round = panel.round, answer = await webui.getJSON(address(panel, 0, 0, { search: '', folder: '', family: '', fits: '', favourites: true })).catch(() => null);
-    if (!answer || round !== panel.round) return;
-    panel.favourites = answer.found;
-    const button = panel.part('[data-chip=favourites]');
-    if (button) button.replaceWith((() => {
-      const made = chip('favourites', '★', answer.found, panel.query.favourites, () => { panel.query.favourites = !panel.query.favourites; }, 'Favourites');
-      made.button.addEventListener('click', () => { made.click(); ask(panel, true); });
-      return made.button;
-    })());
+  const numbered = (button, number) => {
+    if (button.dataset.chip === 'favourites') button.setAttribute('aria-label', `Favourites ${number ?? ''}`);
+    if (number === null) return;
+    const place = button.querySelector('b') || webui.make('b', '');
+    place.textContent = number.toLocaleString('en');
+    if (!place.parentNode) button.append(' ', place);
+  };
+  // How many the chips stand for; asked when files, marks or the checkpoint change, and not for each letter of a search.
+  const count = async panel => {
+    const state = `${panel.answer.revision} ${checkpoint} ${panel.answer.checkpoint?.name}`;
+    if (panel.counted === state) return;
+    panel.counted = state;
+    const everything = { search: '', folder: '', family: '', fits: '', favourites: false };
+    const found = async more => (await webui.getJSON(address(panel, 0, 0, { ...everything, ...more }))).found;
+    try {
+      const fits = panel.kind !== 'checkpoint' && panel.answer.checkpoint ? await found({ fits: FITS }) : null, favourites = await found({ favourites: true });
+      if (panel.counted !== state) return;
+      panel.counts = { fits, favourites };
+      for (const [id, number] of Object.entries(panel.counts)) {
+        const button = panel.part(`[data-chip=${id}]`);
+        if (button) numbered(button, number);
+      }
+    } catch { panel.counted = ''; } // the next answer asks again
   };
   const refused = panel => {
     const box = panel.part('.refused'), list = panel.answer.refused;
@@ -232,6 +244,8 @@ webui.networks = (() => {
 
   // ---- news
 
+  const recount = panel => { panel.counted = ''; ask(panel); };
+
   const refreshAll = () => { for (const panel of panels) if (panel.root.isConnected) ask(panel); };
   const marked = tab => { for (const panel of panels) if (panel.tab === tab && panel.root.isConnected) webui.cards.mark(panel); };
 
@@ -243,7 +257,7 @@ webui.networks = (() => {
   });
 
   return {
-    attach, refreshAll, panels, ask, marked,
+    attach, refreshAll, panels, ask, recount, marked,
     get picked() { return picked; },
     choose: entry => { picked = entry.file; chosen(); },
     onChoose: fire => { chosen = fire; }, // from Python's side: picked is to be chosen
