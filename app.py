@@ -170,6 +170,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     from backend.api.docs import add_docs
     from backend.api.request_log import RequestLog
     from backend.api.router import api_login, build_internal_router, build_ping, build_router
+    from backend.api.v2 import build_v2_router
     from backend.guard import Guard
     from backend.subpath import SubPath
 
@@ -186,6 +187,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     if api_is_served(flags):
         app.include_router(build_router(service, flags, stop))
         app.include_router(build_internal_router(service, flags))
+        app.include_router(build_v2_router(service, flags))
         add_docs(app, api_login(flags))
     if not flags.nowebui:
         from ui import quick_import

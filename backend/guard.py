@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LOGIN_TRIES, LOGIN_SECONDS = 10, 60  # wrong passwords per client address before it has to wait
 MOST_BYTES = 64 * 1024 * 1024  # of a request: many large pictures in base64
-STREAMED = "/internal/upload/"  # takes its body piece by piece and has limits of its own
+STREAMED = ("/internal/upload/", "/api/v2/upload/")  # take their bodies piece by piece and have limits of their own
 
 PAGE_HEADERS: Mapping[str, str] = {
     # Gradio's components are built with Function and inline scripts; nothing may be loaded from, or sent to, another host.
@@ -54,7 +54,7 @@ class Guard:
         if refusal:
             status, sentence = refusal
             return await JSONResponse({"detail": sentence}, status)(scope, receive, send)
-        if STREAMED not in scope["path"]:
+        if not _is_streamed(scope):
             receive = _at_most(MOST_BYTES, receive)
         return await self._app(scope, receive, self._sender(scope, headers, send))
 
@@ -71,7 +71,7 @@ class Guard:
         if _is_login(scope, headers) and self._waits(scope):
             return 429, "Too many wrong passwords. Wait a minute."
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > MOST_BYTES and STREAMED not in scope["path"]:
+        if length.isdecimal() and int(length) > MOST_BYTES and not _is_streamed(scope):
             return 413, f"This request is larger than {MOST_BYTES // 2**20} MB. Send fewer or smaller pictures at once."
         return None
 
@@ -126,6 +126,10 @@ def _is_login(scope: Scope, headers: Headers) -> bool:
     if scope["type"] != "http":
         return False
     return "authorization" in headers or (scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login"))
+
+
+def _is_streamed(scope: Scope) -> bool:
+    return any(part in scope["path"] for part in STREAMED)
 
 
 def _at_most(limit: int, receive: Receive) -> Receive:

@@ -21,6 +21,7 @@ from backend.hashes import SHORT
 from backend.infotext import VERSION, read
 from backend.paste import paste
 from backend.plan import Plan
+from backend.request import GenerationRequest
 from backend.service import GenerationService
 from backend.settings import Settings
 from backend.tasks import SavedImage, Task
@@ -31,22 +32,28 @@ log = logging.getLogger(__name__)
 def add_generation(router: APIRouter, service: GenerationService) -> None:
     @router.post("/txt2img", response_model=TextToImageResponse)
     async def txt2img(body: Txt2ImgBody) -> object:  # type: ignore[valid-type]
-        parameters = _parameters(body, service.settings.current, service.catalog)
-        return await _drawn(service, _asked(parameters), parameters)
+        return await _drawn(service, *await asked(service, body))
 
     @router.post("/img2img", response_model=ImageToImageResponse)
     async def img2img(body: Img2ImgBody) -> object:  # type: ignore[valid-type]
-        parameters = _parameters(body, service.settings.current, service.catalog)
-        if not parameters["init_images"]:
-            raise HTTPException(404, "Init image not found")
-        asked = _asked(parameters) | await asyncio.to_thread(_pictures, parameters)
-        told = parameters if parameters["include_init_images"] else {**parameters, "init_images": None, "mask": None}
-        return await _drawn(service, asked, told)
+        return await _drawn(service, *await asked(service, body))
 
 
-async def _drawn(service: GenerationService, asked: dict[str, Any], parameters: dict[str, Any]) -> JSONResponse:
+async def asked(service: GenerationService, body: BaseModel) -> tuple[GenerationRequest, dict[str, Any]]:
+    """The request of either body, and its values by A1111's keys, as an answer repeats them. Raises WebUIError and HTTPException."""
+    parameters = _parameters(body, service.settings.current, service.catalog)
+    if "init_images" not in parameters:
+        return to_request(_asked(parameters)), parameters
+    if not parameters["init_images"]:
+        raise HTTPException(404, "Init image not found")
+    values = _asked(parameters) | await asyncio.to_thread(_pictures, parameters, service.settings.current)
+    told = parameters if parameters["include_init_images"] else {**parameters, "init_images": None, "mask": None}
+    return to_request(values), told
+
+
+async def _drawn(service: GenerationService, request: GenerationRequest, parameters: dict[str, Any]) -> JSONResponse:
     save = bool(parameters["save_images"])
-    task = service.submit(to_request(asked), id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
+    task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
     await ended(task)
     if task.failure is not None:
         raise task.failure
@@ -57,10 +64,10 @@ async def _drawn(service: GenerationService, asked: dict[str, Any], parameters: 
     return answer
 
 
-def _pictures(parameters: dict[str, Any]) -> dict[str, Any]:
+def _pictures(parameters: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Raises WebUIError."""
     mask = parameters["mask"]
-    return {"init_images": [decoded(text) for text in parameters["init_images"]], "mask": decoded(mask) if mask else None}
+    return {"init_images": [decoded(text, settings) for text in parameters["init_images"]], "mask": decoded(mask, settings) if mask else None}
 
 
 def _parameters(body: BaseModel, settings: Settings, catalog: Catalog) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def parameters(infotext: str) -> dict[str, object]:
     return {**_UNSAID, **emphasis, **labels}
 
 
-def decoded(text: str, settings: Settings = Settings()) -> Image.Image:  # noqa: B008 (a frozen value)
+def decoded(text: str, settings: Settings) -> Image.Image:
     """A data URL, bare base64, or, where the settings allow it, an address in the internet. May take seconds. Raises WebUIError."""
     if text.lstrip()[:8].lower().startswith(("http://", "https://")):
         if not settings["api_enable_requests"]:

@@ -52,13 +52,15 @@ def _try(operation: schemathesis.APIOperation) -> None:
     @settings(max_examples=TRIES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     def send(case: schemathesis.Case) -> None:
         if isinstance(case.body, dict):
-            case.body = {key: _small(key, value) for key, value in case.body.items()}  # type: ignore[assignment]
+            case.body = _small("", case.body)  # type: ignore[assignment]
         case.call_and_validate(checks=[not_a_server_error])
 
     send()
 
 
 def _small(key: str, value: object) -> object:
+    if isinstance(value, dict):
+        return {inner: _small(inner, one) for inner, one in value.items()}
     if key in ("width", "height", "resize_x", "resize_y", "hr_resize_x", "hr_resize_y") and isinstance(value, int):
         return min(value, LARGEST)
     return min(value, MOST) if key in ("n_iter", "batch_size", "steps", "hr_scale", "upscaling_resize") and isinstance(value, int | float) else value
