@@ -15,11 +15,11 @@ from ui.theme import theme
 STATIC = Path(__file__).parent / "static"
 # page.js makes `webui`, the others fill it
 SCRIPTS = (
-    "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
+    "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "canvas.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "folders.js", "editor.js", "upload.js", "complete.js",
 )  # fmt: skip
-STYLES = ("layout.css", "controls.css", "gallery.css", "dialog.css", "settings.css", "networks.css", "sliders.css", "canvas.css")
+STYLES = ("layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css", "canvas.css")
 TABS = ("txt2img", "img2img")
 Made = TypeVar("Made")
 OPEN = '<p class="notice" role="note">Anyone in this network can use this page. A password: <code>--gradio-auth name:password</code></p>'

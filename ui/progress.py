@@ -37,6 +37,14 @@ def own_tasks(service: GenerationService, client: str) -> list[Task]:
     return [task for task in own if task.state not in FINISHED or task in finished]
 
 
+def left_for(service: GenerationService, client: str) -> list[Task]:
+    """What waited when the program ended and is offered to this page: its own; if there is none of it, everyone's, as far as visitors may change things."""
+    if not CLIENT.fullmatch(client):
+        return []
+    own = [task for task in service.left() if task.id.startswith(f"{client}-")]
+    return own or (list(service.left()) if service.exposure.changes else [])
+
+
 def active_task(service: GenerationService, client: str, tab: str = "") -> Task | None:
     """The one that Interrupt and Skip mean: the oldest that has not ended (of this tab)."""
     return next((task for task in own_tasks(service, client) if task.state not in FINISHED and tab in ("", tab_of(task))), None)
@@ -50,6 +58,7 @@ def snapshot(service: GenerationService, client: str) -> dict[str, object]:
         "catalog": service.catalog.revision,
         "checkpoints": len(service.catalog.entries("checkpoint")),
         "unfinished": sum(task.state not in FINISHED for task in tasks),
+        "left": len(left_for(service, client)),
         "tasks": [_task(service, task) for task in own_tasks(service, client)],
     }
     text = json.dumps(state, sort_keys=True)

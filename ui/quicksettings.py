@@ -34,6 +34,7 @@ def build(service: GenerationService) -> QuickSettings:
             scale=1,
         )
         bus = gr.HTML(html_template=STATUS, js_on_load=BUS, elem_id="status_bar", apply_default_css=False)
+    gr.HTML(html_template=LEFT_JOBS, js_on_load="webui.jobs.offer(element)", elem_id="left_jobs", apply_default_css=False)
     return QuickSettings(checkpoint=checkpoint, bus=bus)
 
 
@@ -109,8 +110,15 @@ def _on_slider(pixels: int) -> int:
 STATUS = """
 <div class="status-bar">
   <span class="pill engine" role="status"></span>
-  <span class="pill queue" hidden></span>
+  <button type="button" class="pill jobs" aria-haspopup="dialog">Jobs</button>
   <button type="button" class="pill theme" aria-label="Light or dark" title="Light or dark"></button>
+</div>
+"""
+LEFT_JOBS = """
+<div class="notice left-jobs" hidden>
+  <span role="status"></span>
+  <button type="button" class="webui-button">Continue</button>
+  <button type="button" class="webui-button">Discard</button>
 </div>
 """
 BUS = "webui.bar.attach(element, () => trigger('models_changed')); webui.networks.onChoose(() => trigger('card_chosen'))"

@@ -62,7 +62,7 @@ def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: 
             return "This page has lost its id. Reload it."
         try:
             for asked in [to_request(one) for one in _asked(form, values, pictures, tab)]:
-                service.submit(asked, id_task=progress.new_task_id(client, tab))
+                service.submit(asked, id_task=progress.new_task_id(client, tab), kept=True)
         except WebUIError as error:
             return str(error)
         return ""

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.prompts.style_file import StyleFiles
+from backend.queue import Move, moved, replaced
 from backend.request import GenerationRequest
 from backend.settings import Settings
 from tests.ui.fake_library import FakeLibrary
@@ -130,6 +131,7 @@ class FakeService:
         with self._work:
             self._work.wait_for(lambda: all(task.state in FINISHED for task in self._tasks), 10)
             self._tasks = []
+        self._left: list[FakeTask] = []
         self.exposure = Exposure()
         self.paths = SimpleNamespace(cache=folder / "cache")
         self.styles = StyleFiles([folder / "styles.csv"])
@@ -170,6 +172,26 @@ class FakeService:
                 task.stop.set()
                 if task.state == "queued":
                     task.state = "interrupted"
+
+    def move(self, task_id: str, to: Move, among: Callable[[Any], bool]) -> None:
+        with self._work:
+            slots = [slot for slot, task in enumerate(self._tasks) if task.state == "queued"]
+            waiting: Any = [self._tasks[slot] for slot in slots]
+            self._tasks = replaced(self._tasks, slots, moved(waiting, next(task for task in waiting if task.id == task_id), to, among))  # type: ignore[assignment,arg-type]
+
+    def leave(self, request: GenerationRequest, task_id: str) -> None:
+        """As if it had waited when the program ended."""
+        self._left.append(FakeTask(id=task_id, request=request))
+
+    def left(self) -> tuple[FakeTask, ...]:
+        return tuple(self._left)
+
+    def take_up(self, task: FakeTask, *, id_task: str) -> None:
+        self._left.remove(task)
+        self.submit(task.request, id_task=id_task)
+
+    def discard(self, task: FakeTask) -> None:
+        self._left.remove(task)
 
     def skip(self, task_id: str | None = None) -> None:
         for task in self._tasks:

@@ -1,4 +1,4 @@
-// The right end of the top bar: engine, queue, light or dark; and the signal that files have come or gone.
+// The right end of the top bar: engine, jobs, light or dark; and the signal that files have come or gone.
 webui.bar = (() => {
   const ENGINE = { starting: 'Starting the engine…', ready: 'Ready', busy: 'Busy', stopped: 'Engine stopped' };
   const stored = () => localStorage.getItem('webui-theme');
@@ -6,8 +6,9 @@ webui.bar = (() => {
   const paint = dark => document.body.classList.toggle('dark', dark);
 
   const attach = (element, modelsChanged) => {
-    const engine = element.querySelector('.engine'), queue = element.querySelector('.queue'), theme = element.querySelector('.theme');
+    const engine = element.querySelector('.engine'), theme = element.querySelector('.theme');
     let catalog = null;
+    webui.jobs.attach(element.querySelector('.jobs'));
 
     theme.addEventListener('click', () => {
       const dark = !document.body.classList.contains('dark');
@@ -18,9 +19,6 @@ webui.bar = (() => {
     webui.progress.watch(state => {
       engine.dataset.state = state.lost ? 'lost' : state.engine;
       engine.textContent = state.lost ? 'No connection to the server' : ENGINE[state.engine] || state.engine;
-      const others = Math.max(0, state.unfinished - 1);
-      queue.hidden = !others;
-      queue.textContent = `${others} waiting`;
       if (catalog !== null && catalog !== state.catalog) modelsChanged();
       catalog = state.catalog;
     });
