@@ -9,7 +9,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from backend.service import GenerationService
-from ui import png_info, quicksettings, settings_tab, tab
+from ui import history, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
 
 STATIC = Path(__file__).parent / "static"
@@ -18,8 +18,12 @@ SCRIPTS = (
     "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "canvas.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "folders.js", "editor.js", "upload.js", "complete.js",
+    "history_grid.js", "history_view.js", "history_page.js",
 )  # fmt: skip
-STYLES = ("layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css", "canvas.css")
+STYLES = (
+    "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",
+    "canvas.css", "history_page.css",
+)  # fmt: skip
 TABS = ("txt2img", "img2img")
 Made = TypeVar("Made")
 OPEN = '<p class="notice" role="note">Anyone in this network can use this page. A password: <code>--gradio-auth name:password</code></p>'
@@ -48,6 +52,8 @@ def _build(service: GenerationService) -> gr.Blocks:
                     forms.append(tab.build(service, blocks, settings, name))
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 png_info.build()
+            with gr.Tab("History", id="history", elem_id="tab_history"):
+                history.build()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 settings_tab.build()
         quicksettings.wire(service, blocks, settings, [form.components[side] for form in forms for side in ("width", "height")])

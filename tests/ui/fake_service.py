@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
+from backend.history import History
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, moved, replaced
 from backend.request import GenerationRequest
@@ -121,6 +123,7 @@ class FakeService:
     def __init__(self, folder: Path) -> None:
         self._work, self._gate, self._closed = threading.Condition(), threading.Event(), False
         self._tasks: list[FakeTask] = []
+        self._ends = ExitStack()
         self.reset(folder)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -133,10 +136,13 @@ class FakeService:
             self._tasks = []
         self._left: list[FakeTask] = []
         self.exposure = Exposure()
-        self.paths = SimpleNamespace(cache=folder / "cache")
+        self.paths = SimpleNamespace(cache=folder / "cache", data=folder, outputs=folder / "outputs")
         self.styles = StyleFiles([folder / "styles.csv"])
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
         self.library = FakeLibrary(self.catalog)
+        self._ends.close()
+        self.history = History(self.paths, lambda: self.settings.current)  # type: ignore[arg-type]
+        self._ends.callback(self.history.close)
         self.grid = False
         self.pace, self.engine, self._hold_after = 0.01, "ready", 0
         self.comments: tuple[str, ...] = ()
@@ -214,6 +220,7 @@ class FakeService:
             self._closed = True
             self._work.notify()
         self._thread.join(10)
+        self._ends.close()
 
     def _stop_all(self) -> None:
         for task in self._tasks:
