@@ -5,6 +5,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from threading import Condition, Thread
 
@@ -195,6 +196,20 @@ class GenerationService:
     def unload_checkpoint(self) -> None:
         """Gives the engine's memory back; the next picture loads again."""
         self._load(None)
+
+    def rescue(self, task: Task) -> None:
+        """Saves what an ended task has drawn for someone who is gone, if pictures are saved at all."""
+        if task.plan is not None and task.plan.settings["samples_save"]:
+            task.images = tuple(self._rescued(task, task.plan, image) for image in task.images)
+            log.warning("The client of %s is gone: its pictures are saved", task.id)
+
+    def _rescued(self, task: Task, decided: Plan, image: SavedImage) -> SavedImage:
+        wanted = image.complete or decided.settings["save_incomplete_images"]
+        if image.path or image.pixels is None or image.grid or image.beside or not wanted:
+            return image
+        index = next(index for index, planned in enumerate(decided.images) if planned.seed == image.seed)
+        save = partial(save_sample, decided, index, image.pixels, image.infotext, self.paths, task.started or task.created)
+        return replace(image, path=saved_or_comment(task, save))
 
     def _load(self, model: ModelOptions | None) -> None:
         self._worker.run(LoadJob(model=model), lambda event: None, CancelToken())

@@ -5,7 +5,7 @@ import json
 import logging
 from typing import Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 
 def add_generation(router: APIRouter, service: GenerationService) -> None:
     @router.post("/txt2img", response_model=TextToImageResponse)
-    async def txt2img(body: Txt2ImgBody) -> object:  # type: ignore[valid-type]
-        return await _drawn(service, *await asked(service, body))
+    async def txt2img(body: Txt2ImgBody, http: Request) -> object:  # type: ignore[valid-type]
+        return await _drawn(service, http, *await asked(service, body))
 
     @router.post("/img2img", response_model=ImageToImageResponse)
-    async def img2img(body: Img2ImgBody) -> object:  # type: ignore[valid-type]
-        return await _drawn(service, *await asked(service, body))
+    async def img2img(body: Img2ImgBody, http: Request) -> object:  # type: ignore[valid-type]
+        return await _drawn(service, http, *await asked(service, body))
 
 
 async def asked(service: GenerationService, body: BaseModel) -> tuple[GenerationRequest, dict[str, Any]]:
@@ -51,10 +51,12 @@ async def asked(service: GenerationService, body: BaseModel) -> tuple[Generation
     return to_request(values), told
 
 
-async def _drawn(service: GenerationService, request: GenerationRequest, parameters: dict[str, Any]) -> JSONResponse:
+async def _drawn(service: GenerationService, http: Request, request: GenerationRequest, parameters: dict[str, Any]) -> JSONResponse:
     save = bool(parameters["save_images"])
     task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
     await ended(task)
+    if not save and await http.is_disconnected():
+        await asyncio.to_thread(service.rescue, task)
     if task.failure is not None:
         raise task.failure
     if task.plan is None:
