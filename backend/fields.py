@@ -95,6 +95,7 @@ FIELDS = (
     _field("hr_scheduler", "hires.scheduler", str, "Hires schedule type", "Hires schedule type", api_default=None, tab="txt2img"),
     _field("hr_prompt", "hires.prompt", str, "Hires prompt", "Hires prompt", tab="txt2img"),
     _field("hr_negative_prompt", "hires.negative_prompt", str, "Hires negative prompt", "Hires negative prompt", tab="txt2img"),
+    _field("firstpass_image", "hires.picture", Image.Image, "Picture", tab="txt2img"),
     _field("init_images", "init.images", list, "Image", api_default=None, tab="img2img"),
     _field("resize_mode", "init.resize_mode", int, "Resize mode", tab="img2img"),
     _field("image_cfg_scale", "init.image_cfg_scale", float, "Image CFG Scale", "Image CFG scale", tab="img2img"),
@@ -120,10 +121,12 @@ WORDS: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
     }
 )
 
+# What A1111's page calls "as in the first pass".
+AS_BEFORE = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
+
 # Keys of A1111's API for what is not built yet: refused where they ask for something, passed over where they do not.
 NOT_YET: Mapping[str, str] = {
     "restore_faces": "Face restoration",
-    "firstpass_image": "Hires. fix of a given picture",
 }
 # The same in an infotext.
 LABELS_NOT_YET: Mapping[str, str] = {
@@ -206,7 +209,7 @@ def _with(whole: Any, path: str, value: Any) -> Any:
 
 def _read(field: Field, value: object) -> Any:
     try:
-        return _READERS[field.kind](value)
+        return _choice(value) if field.path.startswith("hires.") and field.kind is str else _READERS[field.kind](value)
     except (TypeError, ValueError, OverflowError):
         raise WebUIError(f"{field.label} ({field.key}) cannot be {_shown(value)}: {_WANTED[field.kind]} is needed.") from None
 
@@ -220,6 +223,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _choice(value: object) -> str:
+    text = _text(value)
+    return "" if text in AS_BEFORE else text
 
 
 def _flag(value: object) -> bool:

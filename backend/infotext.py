@@ -108,7 +108,7 @@ def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
         "Schedule type": plan.schedule_type,
         "CFG scale": job.sampling.cfg_scale,
         "Seed": image.seed,
-        "Size": f"{request.size.width}x{request.size.height}",
+        "Size": f"{plan.size.width}x{plan.size.height}",
         "Model hash": checkpoint.hash[:10] or None if settings["add_model_hash_to_info"] else None,
         "Model": checkpoint.stem if settings["add_model_name_to_info"] else None,
         "VAE hash": vae.hash[:10] or None if vae and settings["add_vae_hash_to_info"] else None,
@@ -116,11 +116,12 @@ def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
         "Variation seed": image.subseed if varied else None,
         "Variation seed strength": seed.subseed_strength if varied else None,
         "Seed resize from": f"{seed.resize_from_w}x{seed.resize_from_h}" if min(seed.resize_from_w, seed.resize_from_h) > 0 else None,
-        "Denoising strength": None if job.init is None else job.init.denoising_strength,
+        "Denoising strength": job.init.denoising_strength if job.init else job.hires.denoising_strength if job.hires else None,
         "Conditional mask weight": extra.get("Conditional mask weight"),
         "Clip skip": _unless(1, job.conditioning.clip_skip),
         "ENSD": _unless(0, job.sampling.ensd) if plan.sampler.uses_ensd and job.sampling.eta else None,
         "Token merging ratio": _unless(0, job.model.token_merging_ratio),
+        "Token merging ratio hr": _unless(0, settings["token_merging_ratio_hr"]) if job.hires else None,
         "Init image hash": plan.init_labels.get("Init image hash"),
         "RNG": _unless("GPU", job.sampling.noise_source),
         "Tiling": job.model.tiling or None,
@@ -129,7 +130,15 @@ def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
 
 def _early(plan: Plan, index: int, unused: Collection[str]) -> dict[str, Any]:
     masks = {label: value for label, value in plan.init_labels.items() if label != "Init image hash"}
-    return {**masks, **plan.extra, **lora_hashes(plan, index, unused), "Old prompt editing timelines": _old_timelines_matter(plan) or None}
+    known = {**masks, **_hires(plan, index), **plan.extra, **lora_hashes(plan, index, unused)}
+    return {**known, "Old prompt editing timelines": _old_timelines_matter(plan) or None}
+
+
+def _hires(plan: Plan, index: int) -> dict[str, Any]:
+    image, labels = plan.images[index], dict(plan.hires_labels)
+    first = {label: labels.pop(label, None) for label in ("Hires checkpoint", "Hires sampler")}
+    prompts = {"Hires prompt": image.hires_prompt or None, "Hires negative prompt": image.hires_negative_prompt or None}
+    return {**first, **prompts, **labels}
 
 
 def _from_run(plan: Plan, extra: Mapping[str, str]) -> dict[str, Any]:
@@ -141,14 +150,15 @@ def _from_run(plan: Plan, extra: Mapping[str, str]) -> dict[str, Any]:
 
 def _late(plan: Plan) -> dict[str, Any]:
     """What A1111 notes while it samples."""
-    options, settings, sampler, init = plan.jobs[0].sampling, plan.settings, plan.sampler, plan.jobs[0].init
+    job, settings, sampler = plan.jobs[0], plan.settings, plan.sampler
+    options, init, extra_noise = job.sampling, job.init, job.init.extra_noise if job.init else job.hires.extra_noise if job.hires else 0
     return {
         "Downcast alphas_cumprod": options.downcast_alphas or None,
         "Noise Schedule": _unless("Default", settings["sd_noise_schedule"]),
         "Noise multiplier": _unless(1, init.noise_multiplier) if init else None,
         "Discard penultimate sigma": (options.discard_next_to_last_sigma and not sampler.discard_next_to_last) or None,
         **_schedule(plan),
-        "Extra noise": _unless(0, init.extra_noise) if init else None,
+        "Extra noise": _unless(0, extra_noise),
         "SGM noise multiplier": (options.sgm_noise_multiplier and init is None and not sampler.timesteps) or None,
         "Eta": _unless(1, options.eta) if sampler.eta == "eta_ancestral" else None,
         "Eta DDIM": _unless(0, options.eta) if sampler.eta == "eta_ddim" else None,

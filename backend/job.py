@@ -166,6 +166,38 @@ class InitOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefinerOptions:
+    """Another checkpoint that takes over on the way."""
+
+    model: ModelOptions
+    switch_at: float  # 0…1
+    by_steps: bool  # part of the steps; False: of the noise
+    labels: Mapping[str, str]  # of the infotext, if it does take over
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiresOptions:
+    """The second pass. The tuples have batch_size entries."""
+
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    networks: tuple[NetworkRef, ...]
+    sampling: SamplingOptions
+    model: ModelOptions
+    enlarged: tuple[int, int]  # width, height in pixels: what the first picture is brought to
+    width: int  # pixels, multiple of 8: the middle of it that is drawn
+    height: int
+    upscaler: UpscalerRef  # of pixels
+    latent_mode: str = ""  # a label of sampling.names.LATENT_UPSCALE_MODES; "" = the upscaler
+    denoising_strength: float
+    extra_noise: float = 0.0
+    first_pass_conds: bool = False  # the prompts are encoded with the networks of the first pass
+    refiner: RefinerOptions | None = None
+    picture: Image.Image | None = None  # takes the place of the first pass
+    tell_first: bool = False  # the pictures of the first pass are wanted, too
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerateJob:
     """One batch. The four tuples have batch_size entries; prompts are without <lora:…> tags and styles are merged."""
 
@@ -183,6 +215,8 @@ class GenerateJob:
     model: ModelOptions
     preview: PreviewOptions
     init: InitOptions | None = None  # None = txt2img
+    refiner: RefinerOptions | None = None  # of the first pass
+    hires: HiresOptions | None = None
 
     @property
     def batch_size(self) -> int:

@@ -11,10 +11,11 @@ from backend.errors import WebUIError
 from backend.job import ConditioningOptions, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
 from backend.plan_init import Init, batch_of_pictures, find_init
 from backend.plan_models import chosen_checkpoint, chosen_vae, model_options
+from backend.plan_passes import Passes, find_passes
 from backend.plan_prompts import PicturePrompts, picture_prompts
 from backend.plan_sampling import choose_sampler, sampling_options
 from backend.prompts.styles import StyleTable
-from backend.request import GenerationRequest, Seed
+from backend.request import GenerationRequest, Seed, Size
 from backend.sampling.names import SamplerInfo
 from backend.setting_table import KNOWN_ELSEWHERE
 from backend.settings import Settings
@@ -40,6 +41,8 @@ class PlannedImage:
     negative_prompt: str
     seed: int
     subseed: int
+    hires_prompt: str = ""  # "" = the same, or no hires pass
+    hires_negative_prompt: str = ""
     hashes: tuple[tuple[str, str], ...] = ()  # (name, hash) of its networks, if the infotext shall tell them
 
 
@@ -56,7 +59,9 @@ class Plan:
     schedule_type: str  # as A1111 shows it: "Automatic" where the sampler has no schedule of its own
     checkpoint: Entry
     vae: Entry | None
+    size: Size  # of the first pass
     init_labels: Mapping[str, Any] = field(default_factory=dict)  # what the infotext says of masks, in A1111's order
+    hires_labels: Mapping[str, Any] = field(default_factory=dict)  # of the infotext, but for prompts
     extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields that are known now
 
     @property
@@ -67,7 +72,6 @@ class Plan:
 
 def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, styles: StyleTable, *, draw: random.Random, vae_file: Path | None = None) -> Plan:
     """Raises WebUIError for what cannot be drawn. vae_file: --vae-path, which goes before all settings."""
-    _refuse_not_yet(request)
     _check_limits(request)
     request = batch_of_pictures(request)
     settings = settings.override(request.override_settings)
@@ -80,9 +84,10 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     images = tuple(_images(prompts, _seeds(request, draw), settings))
     sampling = sampling_options(request.sampling, settings, sampler, schedule_type)
     model = model_options(request, settings, checkpoint, vae)
+    passes = find_passes(request, settings, catalog, model, schedule_type, vae_file)
     about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)
     return Plan(
-        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model, init)),
+        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model, init, passes)),
         request=request,
         settings=settings,
         images=images,
@@ -92,6 +97,8 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
         checkpoint=checkpoint,
         vae=vae,
         init_labels=init.labels,
+        size=passes.size,
+        hires_labels=passes.labels,
     )
 
 
@@ -99,12 +106,6 @@ def plan_load(settings: Settings, catalog: Catalog, vae_file: Path | None = None
     """What a picture with these settings would need in memory; nothing is hashed. Raises WebUIError where there is no checkpoint."""
     checkpoint, _ = chosen_checkpoint(GenerationRequest(), settings, catalog)
     return model_options(GenerationRequest(), settings, checkpoint, chosen_vae(checkpoint, settings, catalog, vae_file))
-
-
-def _refuse_not_yet(request: GenerationRequest) -> None:
-    for part, name in (("hires", "Hires. fix"), ("refiner", "The refiner")):
-        if getattr(request, part) is not None:
-            raise WebUIError(f"{name} is not supported yet.")
 
 
 def _check_limits(request: GenerationRequest) -> None:
@@ -123,6 +124,8 @@ def _images(prompts: Sequence[PicturePrompts], seeds: Sequence[tuple[int, int]],
             negative_prompt=each.first.negative_prompt,
             seed=seed,
             subseed=subseed,
+            hires_prompt=each.hires.prompt if each.hires and each.hires.prompt != each.first.prompt else "",
+            hires_negative_prompt=each.hires.negative_prompt if each.hires and each.hires.negative_prompt != each.first.negative_prompt else "",
             hashes=each.hashes if settings["lora_add_hashes_to_infotext"] else (),
         )
 
@@ -144,6 +147,7 @@ def _jobs(
     sampling: SamplingOptions,
     model: ModelOptions,
     init: Init,
+    passes: Passes,
 ) -> Iterable[GenerateJob]:
     seed = request.seed
     resize = (seed.resize_from_w, seed.resize_from_h)
@@ -156,14 +160,16 @@ def _jobs(
             subseeds=tuple(image.subseed for image in batch),
             subseed_strength=seed.subseed_strength,
             seed_resize_from=resize if min(resize) > 0 else (0, 0),
-            width=request.size.width // 8 * 8,
-            height=request.size.height // 8 * 8,
+            width=passes.size.width // 8 * 8,
+            height=passes.size.height // 8 * 8,
             networks=told[0].first.networks.networks,
             sampling=sampling,
             conditioning=_conditioning(settings),
             model=model,
             preview=_preview(settings),
             init=init.options,
+            refiner=passes.refiner,
+            hires=passes.hires_of(told),
         )
 
 

@@ -28,7 +28,15 @@ class Preview:
     image: Image.Image
 
 
-Event = Status | Step | Preview
+@dataclass(frozen=True, kw_only=True)
+class FirstPass:
+    """A picture of the batch as it is before the hires pass."""
+
+    image: Image.Image
+    index: int  # place in the batch
+
+
+Event = Status | Step | Preview | FirstPass
 
 
 class CancelToken:

@@ -56,6 +56,7 @@ class Hires:
     scheduler: str = ""
     prompt: str = ""
     negative_prompt: str = ""
+    picture: Image.Image | None = None  # a finished picture that takes the place of the first pass
 
 
 @dataclass(frozen=True, kw_only=True)

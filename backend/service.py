@@ -24,7 +24,7 @@ from backend.library import Library
 from backend.marks import Marks
 from backend.paths import Paths
 from backend.plan import Plan, plan, plan_load
-from backend.progress import CancelToken, Event, Preview, Status, Step
+from backend.progress import CancelToken, Event, FirstPass, Preview, Status, Step
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, QueueFolder, moved, replaced
 from backend.request import GenerationRequest
@@ -270,7 +270,7 @@ class GenerationService:
             task.begin_batch(batch)
             if task.interrupted:
                 break
-            for image in self._worker.run(job, partial(_hear, task), task.cancel):
+            for image in self._worker.run(job, partial(self._hear, task, decided, first), task.cancel):
                 self._keep(task, decided, first + image.index, image)
                 self.library.count(job)
             first += job.batch_size
@@ -311,6 +311,15 @@ class GenerationService:
             path = saved_or_comment(task, save) if wanted and kept else None
             if shown:
                 task.add(SavedImage(pixels=pixels, path=path, infotext="", seed=decided.images[index].seed, beside=True))
+
+    def _hear(self, task: Task, decided: Plan, first: int, event: Event) -> None:
+        """first: index of the batch's first picture."""
+        if not isinstance(event, FirstPass):
+            _hear(task, event)
+        elif task.save_samples and decided.settings["save_images_before_highres_fix"]:
+            infotext, started = write(decided, first + event.index, {}), task.started or task.created
+            suffix = "-before-highres-fix"
+            saved_or_comment(task, partial(save_sample, decided, first + event.index, event.image, infotext, self.paths, started, suffix=suffix))
 
     def _add_grid(self, task: Task, decided: Plan) -> None:
         """Of all pictures of the task, behind them."""

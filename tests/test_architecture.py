@@ -48,7 +48,8 @@ LAYERS = (
     ),
     ("backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
     ("backend.checkpoints", "backend.conditioning", "backend.sampling", "backend.networks", "backend.postprocess"),
-    ("backend.generate", "backend.generate_init"),
+    ("backend.stage", "backend.drawing", "backend.second_pass", "backend.generate_init"),
+    ("backend.generate",),
     ("backend.workers.local",),
     ("backend.workers.engine",),
     (
@@ -56,6 +57,7 @@ LAYERS = (
         "backend.plan_models",
         "backend.plan_sampling",
         "backend.plan_init",
+        "backend.plan_passes",
         "backend.plan_networks",
         "backend.plan_prompts",
         "backend.plan_upscalers",

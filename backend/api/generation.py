@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -27,6 +28,9 @@ from backend.settings import Settings
 from backend.tasks import SavedImage, Task
 
 log = logging.getLogger(__name__)
+
+
+FIRST_PHASE: Mapping[str, str] = {"width": "firstphase_width", "height": "firstphase_height"}  # the first pass's size by its old name
 
 
 def add_generation(router: APIRouter, service: GenerationService) -> None:
@@ -88,6 +92,9 @@ def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
     """What to_request reads: null is the API's default, sampler_index the old name of sampler_name."""
     values = {key: value for key, value in parameters.items() if key in BY_KEY or key in NOT_YET}
     values["sampler_name"] = values["sampler_name"] or parameters["sampler_index"]
+    values |= {side: parameters[old] for side, old in FIRST_PHASE.items() if parameters[old]}
+    if picture := parameters["firstpass_image"]:
+        values["firstpass_image"] = decoded(picture)
     return {key: BY_KEY[key].api_default if value is None and key in BY_KEY else value for key, value in values.items()}
 
 
@@ -125,8 +132,8 @@ def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
         "subseed": first.subseed,
         "all_subseeds": [image.subseed for image in plan.images],
         "subseed_strength": request.seed.subseed_strength,
-        "width": request.size.width,
-        "height": request.size.height,
+        "width": plan.size.width,
+        "height": plan.size.height,
         "sampler_name": plan.sampler.label,
         "cfg_scale": request.sampling.cfg_scale,
         "steps": request.sampling.steps,
@@ -139,7 +146,7 @@ def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
         "sd_vae_hash": plan.vae.hash[:SHORT] if plan.vae else None,
         "seed_resize_from_w": request.seed.resize_from_w,
         "seed_resize_from_h": request.seed.resize_from_h,
-        "denoising_strength": None if request.init is None else request.denoising_strength,
+        "denoising_strength": request.denoising_strength if request.init or request.hires else None,
         "extra_generation_params": {**_of_init(plan), **task.extra},
         "index_of_first_image": sum(image.grid for image in shown),
         "infotexts": [image.infotext for image in shown if not image.beside],

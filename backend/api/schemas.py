@@ -14,7 +14,6 @@ _BESIDE_FIELDS: Mapping[str, tuple[Any, Any]] = {
     "do_not_save_samples": (bool, False),  # save_images decides, as in A1111
     "do_not_save_grid": (bool, False),
     "override_settings_restore_afterwards": (bool, True),  # overrides are never written to the settings here
-    "firstpass_image": (str, None),
     "comments": (dict, None),
     "force_task_id": (str, None),
     "sampler_index": (str, "Euler"),  # the old name of sampler_name
@@ -27,7 +26,7 @@ _BESIDE_FIELDS: Mapping[str, tuple[Any, Any]] = {
 }
 _OF_TAB: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
     "txt2img": {"firstphase_width": (int, 0), "firstphase_height": (int, 0)},
-    "img2img": {"latent_mask": (str, None), "include_init_images": (bool, False)},
+    "img2img": {"firstpass_image": (str, None), "latent_mask": (str, None), "include_init_images": (bool, False)},
 }
 # Null in A1111's schema: "nothing said", which is not the same as the value that then holds.
 _UNSAID = frozenset({"sampler_name", "scheduler", "styles", "override_settings"})

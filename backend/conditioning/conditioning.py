@@ -124,9 +124,11 @@ class PromptCache:
         return self._models[model]
 
 
-def encode_prompts(model: TextModel, job: GenerateJob, *, total_calls: int, embeddings: EmbeddingStore, cache: PromptCache, networks_key: Hashable) -> Encoded:
-    """total_calls: steps × calls a step; networks_key: what networks do to the text encoders now."""
-    prompts = _Prompts(model, job, total_calls, embeddings, cache, networks_key)
+def encode_prompts(
+    model: TextModel, job: GenerateJob, *, total_calls: int, embeddings: EmbeddingStore, cache: PromptCache, networks_key: Hashable, calls_before: int = 0
+) -> Encoded:
+    """total_calls: steps × calls a step; networks_key: what networks do to the text encoders now; calls_before: of the first pass, where this is the second."""
+    prompts = _Prompts(model, job, (total_calls, calls_before), embeddings, cache, networks_key)
     uncond = [[prompts.encode(text, 1.0, negative=True)] for text in job.negative_prompts]  # first, as the order of used embeddings tells
     cond = [[prompts.encode(text, weight) for text, weight in split_and(prompt)] for prompt in job.prompts]
     return Encoded(
@@ -141,11 +143,13 @@ def encode_prompts(model: TextModel, job: GenerateJob, *, total_calls: int, embe
 class _Prompts:
     """The prompts of one job on their way."""
 
-    def __init__(self, model: TextModel, job: GenerateJob, total_calls: int, embeddings: EmbeddingStore, cache: PromptCache, networks_key: Hashable) -> None:
+    def __init__(
+        self, model: TextModel, job: GenerateJob, calls: tuple[int, int], embeddings: EmbeddingStore, cache: PromptCache, networks_key: Hashable
+    ) -> None:
         self._family = model.architecture.family
         self._options = job.conditioning
         self._size = (job.width, job.height)
-        self._total_calls = total_calls
+        self._total_calls, self._calls_before = calls
         self._cache = cache
         fitting = embeddings.fitting(sum(width(encoder) for encoder in model.text_encoders), cache.tokenizer)
         self._encoder = ScheduleEncoder(model, job.conditioning, cache.tokenizer, fitting)
@@ -175,7 +179,7 @@ class _Prompts:
         return self._options.emphasis == "Compel" or (self._options.emphasis != "Original" and brackets)
 
     def _encoded(self, text: str, negative: bool) -> EncodedPrompt:
-        schedule = prompt_schedule(text, self._total_calls, old=self._options.old_scheduling)
+        schedule = prompt_schedule(text, self._total_calls, old=self._options.old_scheduling, before=self._calls_before)
         counts = Counter(entry for _, entry in schedule)
         encoded = self._cache.encode(self._encoder, counts, self._depends_on)
         self._note(encoded)

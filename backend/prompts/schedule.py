@@ -36,21 +36,39 @@ class _Open:
     separators: str = ""
 
 
+@dataclass(frozen=True)
+class _Count:
+    """What `when` is reckoned by."""
+
+    steps: int
+    before: int
+    old: bool
+
+    def when(self, edit: _Edit) -> int:
+        value = float(edit.when)
+        if self.old:
+            return min(self.steps, int(value * self.steps if value < 1 else value))
+        fraction, second_pass = "." in edit.when, self.before > 0
+        return min(self.steps, int((value - second_pass) * self.steps if fraction else value - self.before))
+
+
 class _Malformed(Exception):
     """The whole prompt is taken as plain text."""
 
 
-def prompt_schedule(text: str, steps: int, *, old: bool = False) -> Schedule:
+def prompt_schedule(text: str, steps: int, *, old: bool = False, before: int = 0) -> Schedule:
     """((last step, text), …): from step 1 on; an entry holds up to and with its last step, that of the last entry is `steps`.
 
     `when` with a point is a fraction of steps, without one a step; with `old` (A1111's use_old_scheduling) it is a fraction where it is below 1.
+    before: steps of the first pass, where this is the hires pass: fractions from 1 to 2 and steps after `before` are its own, but with `old`.
     Brackets that make no sense are text; a stray | or a \\ at the end makes all of the prompt text.
     """
     try:
         tree = _parse(text)
     except _Malformed:
         return ((steps, text),)
-    return tuple((step, _text_at(tree, step, steps, old)) for step in _changes(tree, steps, old))
+    count = _Count(steps, before, old)
+    return tuple((step, _text_at(tree, step, count)) for step in _changes(tree, count))
 
 
 def entry_at(schedule: Sequence[tuple[int, object]], call: int) -> int:
@@ -143,18 +161,12 @@ def _give_up(stack: list[_Open], top: _Node) -> None:
     stack.clear()
 
 
-def _when(edit: _Edit, steps: int, old: bool) -> int:
-    value = float(edit.when)
-    fraction = value < 1 if old else "." in edit.when
-    return min(steps, int(value * steps if fraction else value))
-
-
-def _changes(tree: _Node, steps: int, old: bool) -> list[int]:
-    changes = {steps}
+def _changes(tree: _Node, count: _Count) -> list[int]:
+    changes = {count.steps}
     for node in _nodes(tree):
         if isinstance(node, _Alternation):
-            changes.update(range(1, steps + 1))
-        elif (when := _when(node, steps, old)) >= 1:
+            changes.update(range(1, count.steps + 1))
+        elif (when := count.when(node)) >= 1:
             changes.add(when)
     return sorted(changes)
 
@@ -168,11 +180,11 @@ def _nodes(tree: _Node) -> Iterator[_Edit | _Alternation]:
             yield from _nodes(part)
 
 
-def _text_at(tree: _Node, step: int, steps: int, old: bool) -> str:
-    return "".join(node if isinstance(node, str) else _text_at(_chosen(node, step, steps, old), step, steps, old) for node in tree)
+def _text_at(tree: _Node, step: int, count: _Count) -> str:
+    return "".join(node if isinstance(node, str) else _text_at(_chosen(node, step, count), step, count) for node in tree)
 
 
-def _chosen(node: _Edit | _Alternation, step: int, steps: int, old: bool) -> _Node:
+def _chosen(node: _Edit | _Alternation, step: int, count: _Count) -> _Node:
     if isinstance(node, _Alternation):
         return node.options[(step - 1) % len(node.options)]
-    return node.before if step <= _when(node, steps, old) else node.after
+    return node.before if step <= count.when(node) else node.after

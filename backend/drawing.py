@@ -1,0 +1,129 @@
+"""One pass: noise, or a picture's latent, → the latent of the pictures; with previews on the way, and a refiner that takes over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from backend.checkpoints.model import Model
+from backend.errors import Interrupted
+from backend.job import GenerateJob, RefinerOptions
+from backend.progress import Preview
+from backend.sampling.guidance import Refiner, Told
+from backend.sampling.noise import ImageNoise
+from backend.sampling.preview import approximate
+from backend.sampling.samplers import sample
+from backend.sampling.start import Start
+from backend.stage import Run, Stage
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a pass gives. stage: whose VAE decodes it."""
+
+    stage: Stage
+    latent: Tensor  # (B, 4, h, w)
+    complete: bool  # False: interrupted or skipped; the latest denoised latent
+    labels: Mapping[str, str] = field(default_factory=dict)  # of the infotext, from a refiner that took over
+
+
+def draw(run: Run, stage: Stage, *, start: Start | None = None, inpaint: Tensor | None = None) -> Drawn:
+    """inpaint: what an inpainting model is told, (B, 5, h, w); None = everything is masked. Raises Interrupted if there is nothing yet."""
+    job, now = stage.job, _Now(run, stage)
+
+    def on_step(step: int, steps: int, denoised: Tensor) -> None:
+        run.step(step, steps)
+        if job.preview.every_steps and step % job.preview.every_steps == 0 and step < steps:
+            run.on_event(Preview(image=preview(now.stage.model, denoised, job.preview.method)))
+
+    try:
+        latent = sample(
+            now.told(inpaint),
+            _noise(stage.model, job),
+            job.sampling,
+            job.seeds,
+            on_step=on_step,
+            cancel=lambda: run.cancel.cancelled,
+            before_call=lambda call: now.stage.before_call(call),
+            start=start,
+            refiner=now.refiner(),
+        )
+    except Interrupted as stop:
+        if stop.denoised is None:
+            raise
+        return Drawn(now.stage, stop.denoised, False, now.labels)
+    return Drawn(now.stage, latent, True, now.labels)
+
+
+class _Now:
+    """The stage that is drawn with; a refiner opens another one."""
+
+    def __init__(self, run: Run, stage: Stage) -> None:
+        self._run, self.stage = run, stage
+        self.labels: Mapping[str, str] = {}
+
+    def told(self, inpaint: Tensor | None = None) -> Told:
+        model, encoded = self.stage.model, self.stage.encoded
+        if model.architecture.inpaint and inpaint is None:
+            inpaint = _grey(model, self.stage.job)
+        return Told(model, encoded.cond, encoded.uncond, inpaint if model.architecture.inpaint else None)
+
+    def refiner(self) -> Refiner | None:
+        options = self.stage.job.refiner
+        if options is None or options.model.checkpoint == self.stage.job.model.checkpoint:
+            return None
+        return Refiner(options.switch_at, options.by_steps, lambda: self._take_over(options))
+
+    def _take_over(self, options: RefinerOptions) -> Told:
+        self.stage = self._run.open(replace(self.stage.job, model=options.model), calls_before=self.stage.calls_before)
+        self.labels = options.labels
+        return self.told()
+
+
+def _noise(model: Model, job: GenerateJob) -> ImageNoise:
+    return ImageNoise(
+        (model.architecture.latent_channels, job.height // 8, job.width // 8),
+        job.seeds,
+        job.subseeds,
+        job.subseed_strength,
+        job.seed_resize_from,
+        job.sampling.noise_source,
+        job.sampling.ensd,
+        model.placement.device,
+    )
+
+
+def _grey(model: Model, job: GenerateJob) -> Tensor:
+    """What an inpainting model is told where there is no picture: everything masked, middle grey beneath. (B, 5, h, w)"""
+    pixels = torch.zeros(1, 3, job.height, job.width)
+    latent = model.encode(pixels)
+    return torch.cat([torch.ones_like(latent[:, :1]), latent], dim=1).expand(job.batch_size, -1, -1, -1)
+
+
+def decode(model: Model, latent: Tensor) -> list[Image.Image]:
+    """(B, 4, h, w) → pictures. One at a time, as in A1111: the peak of memory is one picture's."""
+    return [to_image(model.decode(one[None])[0]) for one in latent]
+
+
+def preview(model: Model, latent: Tensor, method: str) -> Image.Image:
+    """The batch side by side. method: "Full" = the VAE, anything else = a mix of the latent's channels, an eighth of the size."""
+    if method == "Full":
+        return _side_by_side(decode(model, latent))
+    colors = approximate(latent, model.architecture.family)  # (B, 3, h, w)
+    return _side_by_side([Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()) for one in colors])
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """(3, H, W) in −1…1 → 8 bits, cut off and not rounded, as in A1111."""
+    levels = (((pixels + 1) / 2).clamp(0, 1) * 255).to("cpu", torch.uint8)
+    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+
+
+def _side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    width, height = images[0].size
+    row = Image.new("RGB", (width * len(images), height))
+    for i, image in enumerate(images):
+        row.paste(image, (i * width, 0))
+    return row
