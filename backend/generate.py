@@ -28,6 +28,7 @@ class Engine:
     """What lives from job to job: models with all that belongs to them, and upscalers. Draws one job at a time."""
 
     def __init__(self, models: Models, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._stages = Stages(models, catalog)
         self._upscalers = Upscalers(catalog, models.placement)
 

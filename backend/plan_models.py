@@ -1,5 +1,6 @@
 """Which weights a pass is drawn with: names → checkpoint and VAE, and ModelOptions."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from backend.settings import Settings
 
 AUTOMATIC = "Automatic"
 SHOWN_CHOICES = 20  # of files, in an error message
+
+_SHORT_TITLE = re.compile(r"(.+) \[([0-9a-f]{8,64})\]")
 
 
 def chosen_checkpoint(request: GenerationRequest, settings: Settings, catalog: Catalog) -> tuple[Entry, tuple[str, ...]]:
@@ -28,8 +31,9 @@ def chosen_checkpoint(request: GenerationRequest, settings: Settings, catalog: C
 
 
 def named_checkpoint(name: str, catalog: Catalog) -> Entry:
-    """By title, name or hash. Raises NotFound with the list of those that are there."""
-    found = catalog.find("checkpoint", name)
+    """By title, name or hash, also as infotexts write it: "tiny-sd1 [ecbf2ab887]". Raises NotFound with the list of those that are there."""
+    short = _SHORT_TITLE.fullmatch(name)
+    found = catalog.find("checkpoint", name) or (short and (catalog.find("checkpoint", short[2]) or catalog.find("checkpoint", short[1])))
     if found is None:
         known = _choices(map(catalog.title, catalog.entries("checkpoint")))
         raise NotFound(catalog.why_refused("checkpoint", name) or f"Unknown checkpoint {name!r}. Known: {known}.")

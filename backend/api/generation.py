@@ -29,7 +29,6 @@ from backend.tasks import SavedImage, Task
 
 log = logging.getLogger(__name__)
 
-
 FIRST_PHASE: Mapping[str, str] = {"width": "firstphase_width", "height": "firstphase_height"}  # the first pass's size by its old name
 
 
@@ -47,9 +46,11 @@ async def asked(service: GenerationService, body: BaseModel) -> tuple[Generation
     """The request of either body, and its values by A1111's keys, as an answer repeats them. Raises WebUIError and HTTPException."""
     parameters = _parameters(body, service.settings.current, service.catalog)
     if "init_images" not in parameters:
-        return to_request(_asked(parameters)), parameters
+        values = _asked(parameters) | await asyncio.to_thread(_first_pass, parameters, service.settings.current)
+        return to_request(values), {**parameters, "firstpass_image": None}
     if not parameters["init_images"]:
         raise HTTPException(404, "Init image not found")
+    parameters["firstpass_image"] = None  # A1111 has the field here, too, and does not read it
     values = _asked(parameters) | await asyncio.to_thread(_pictures, parameters, service.settings.current)
     told = parameters if parameters["include_init_images"] else {**parameters, "init_images": None, "mask": None}
     return to_request(values), told
@@ -68,6 +69,13 @@ async def _drawn(service: GenerationService, http: Request, request: GenerationR
     answer = await asyncio.to_thread(_answer, task, task.plan, parameters)
     task.forget_pixels(unsaved=True)  # the client has them
     return answer
+
+
+def _first_pass(parameters: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Its size by an old name, and the picture that takes its place. Raises WebUIError."""
+    picture = parameters["firstpass_image"]
+    sizes = {side: parameters[old] for side, old in FIRST_PHASE.items() if parameters[old]}
+    return {**sizes, "firstpass_image": decoded(picture, settings) if picture else None}
 
 
 def _pictures(parameters: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -92,9 +100,6 @@ def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
     """What to_request reads: null is the API's default, sampler_index the old name of sampler_name."""
     values = {key: value for key, value in parameters.items() if key in BY_KEY or key in NOT_YET}
     values["sampler_name"] = values["sampler_name"] or parameters["sampler_index"]
-    values |= {side: parameters[old] for side, old in FIRST_PHASE.items() if parameters[old]}
-    if picture := parameters["firstpass_image"]:
-        values["firstpass_image"] = decoded(picture)
     return {key: BY_KEY[key].api_default if value is None and key in BY_KEY else value for key, value in values.items()}
 
 

@@ -44,7 +44,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def draw(engine: Engine, prompt: str, cancel: CancelToken | None = None, on_event=lambda event: None, **asked: object) -> GeneratedImage:
     request = to_request({"prompt": prompt, "steps": 4, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler", **asked})
-    (job,) = plan(request, Settings(), engine._catalog, StyleTable([]), draw=random.Random(0)).jobs
+    (job,) = plan(request, Settings(), engine.catalog, StyleTable([]), draw=random.Random(0)).jobs
     return engine.generate(job, on_event, cancel or CancelToken())[0]
 
 

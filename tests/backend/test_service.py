@@ -10,6 +10,7 @@ from PIL import Image
 
 from backend.errors import EngineFailed, NotFound
 from backend.infotext import read
+from backend.request import Hires
 from backend.service import FRESH, GenerationService
 from backend.tasks import Task
 from backend.workers.local import LocalWorker
@@ -204,6 +205,20 @@ def test_only_the_last_tasks_keep_their_pixels_and_older_ones_read_the_file(serv
     tasks[-1].wait(PATIENCE)
     assert [task.images[0].pixels is None for task in tasks] == [True, True] + [False] * FRESH
     assert tasks[0].images[0].image.getpixel((0, 0)) == colour(0)
+
+
+def test_an_engine_killed_in_the_hires_pass_does_not_take_the_first_pass_with_it(tmp_path: Path, caplog):
+    service = open_service(tmp_path, ProcessWorker(target="tests.backend.workers.fake_engine:build"), save_images_before_highres_fix=True)
+    try:
+        task = service.submit(ask(hires=Hires(prompt="die"))).wait(PATIENCE)
+        assert "The engine was killed" in str(task.error)
+        (saved,) = (tmp_path / "outputs").rglob("*.png")
+        assert saved.stem.endswith("-before-highres-fix")
+        with Image.open(saved) as image:
+            assert "Hires upscale: 2.0" in image.text["parameters"]  # type: ignore[attr-defined]
+        assert service.submit(ask(hires=Hires())).wait(PATIENCE).state == "done"
+    finally:
+        service.close()
 
 
 def test_a_killed_engine_fails_one_task_and_the_next_one_draws(tmp_path: Path, caplog):

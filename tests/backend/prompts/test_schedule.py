@@ -90,3 +90,21 @@ def test_last_steps_rise_up_to_the_number_of_steps(text: str, steps: int):
 )
 def test_and_splits_and_a_number_at_the_end_is_the_weight(text: str, parts: tuple):
     assert split_and(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("[cat:dog:1.5]", ((5, "cat"), (10, "dog"))),
+        ("[cat:dog:0.5]", ((10, "dog"),)),
+        ("[cat:dog:23]", ((3, "cat"), (10, "dog"))),
+        ("[cat:dog:7]", ((10, "dog"),)),
+        ("[cat:dog:2.0]", ((10, "cat"),)),
+    ],
+)
+def test_the_hires_pass_goes_on_where_the_first_ended(text: str, schedule: tuple):
+    assert prompt_schedule(text, 10, before=20) == schedule
+
+
+def test_old_scheduling_knows_no_second_pass():
+    assert prompt_schedule("[cat:dog:0.5]", 10, old=True, before=20) == prompt_schedule("[cat:dog:0.5]", 10, old=True)

@@ -9,8 +9,8 @@ from threading import Event as Flag
 from PIL import Image
 
 from backend.errors import Interrupted, NotFound, WebUIError
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, LoadJob
-from backend.progress import CancelToken, Event, Preview, Status, Step
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, HiresOptions, LoadJob
+from backend.progress import CancelToken, Event, FirstPass, Preview, Status, Step
 
 
 class FakeEngine:
@@ -36,7 +36,15 @@ class FakeEngine:
             if "hang" in job.prompts[0]:
                 while not cancel.cancelled:
                     Flag().wait(0.002)
+        if job.hires:
+            self._second_pass(job, job.hires, on_event)
         return self._draw(job, complete=True)
+
+    def _second_pass(self, job: GenerateJob, hires: HiresOptions, on_event: Callable[[Event], None]) -> None:
+        """Goes wrong as the hires prompt says, after the pictures of the first pass were told."""
+        for index, seed in enumerate(job.seeds if hires.tell_first else ()):
+            on_event(FirstPass(image=Image.new("RGB", (job.width, job.height), colour(seed)), index=index))
+        _go_wrong(hires.prompts[0])
 
     def postprocess(self, job: ExtrasJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         """Twice the size; a picture that starts with (1, 2, 3) hangs until a cancel."""
