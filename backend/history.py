@@ -13,7 +13,7 @@ from threading import Condition, Lock, Thread, get_native_id
 from backend.database import Database
 from backend.errors import NotFound, WebUIError
 from backend.images.metadata import skim
-from backend.output_folders import OutputFolder, OutputTree, Stamp, output_folders
+from backend.output_folders import OutputFolder, OutputTree, Stamp, outdirs, output_folders
 from backend.paths import Paths
 from backend.picture_facts import Facts, FactsCache, clean, labels_of, loras_of, read_facts
 from backend.picture_search import Found, Picture, Query, search
@@ -49,6 +49,8 @@ class History:
         self._closed = False
         self._cache: FactsCache | None = None
         self._thread: Thread | None = None
+        self._given: tuple[str, ...] | None = None
+        self._folders: tuple[OutputFolder, ...] = ()
         self._tree = OutputTree()
         self._last_whole = 0.0
 
@@ -61,11 +63,13 @@ class History:
                 return
         try:
             self._open()
-            folders = output_folders(self._paths, self._settings())
+            given = outdirs(self._settings())
+            if given != self._given:
+                self._given, self._folders = given, output_folders(self._paths, given)
             whole = time.monotonic() - self._last_whole > WHOLE
             self._last_whole = time.monotonic() if whole else self._last_whole
-            files = self._tree.look([folder.path for folder in folders], whole=whole)
-            self._take(folders, files)
+            files = self._tree.look([folder.path for folder in self._folders], whole=whole)
+            self._take(self._folders, files)
         finally:
             self._looking.release()
 

@@ -36,9 +36,13 @@ class Stamp(NamedTuple):
     mtime_ns: int
 
 
-def output_folders(paths: Paths, settings: Settings) -> tuple[OutputFolder, ...]:
-    """outputs/ and the folders of the outdir_… settings, none of them inside another. One that holds the program's own files is left out."""
-    given = [settings[key] for key in SETTINGS if key.startswith("outdir_")]
+def outdirs(settings: Settings) -> tuple[str, ...]:
+    """As they are written there."""
+    return tuple(settings[key] for key in SETTINGS if key.startswith("outdir_"))
+
+
+def output_folders(paths: Paths, given: Sequence[str]) -> tuple[OutputFolder, ...]:
+    """outputs/ and the outdirs, none of them inside another. One that holds the program's own files is left out."""
     places = dict.fromkeys((paths.outputs, *(paths.data / text for text in given if text)))
     resolved = {place: place.resolve() for place in places}
     data, found = paths.data.resolve(), dict[Path, OutputFolder]()
@@ -85,21 +89,22 @@ class OutputTree:
 
 
 def _folder(path: str, known: _Folder | None) -> _Folder | None:
-    """None: it is not there, or cannot be read."""
+    """None: it is not there. One that cannot be read is told once and counts as empty."""
     try:
         mtime_ns = os.stat(path).st_mtime_ns
-        if known is not None and known.settled and known.mtime_ns == mtime_ns:
-            return known
+    except OSError:
+        return None
+    if known is not None and known.settled and known.mtime_ns == mtime_ns:
+        return known
+    try:
         settled = time.time() - mtime_ns / 1e9 > _SETTLED
         with os.scandir(path) as entries:
             listed = [entry for entry in entries if not entry.name.startswith(".") and _is_text(entry.path)]
         folders = tuple(entry.path for entry in listed if entry.is_dir(follow_symlinks=False))
         return _Folder(mtime_ns, settled, dict(_pictures(listed)), folders)
-    except FileNotFoundError:
-        return None
     except OSError as error:
         log.warning("%s cannot be looked at: %s", path, error.strerror)
-        return None
+        return _Folder(mtime_ns, True, {}, ())
 
 
 def _pictures(entries: Sequence["os.DirEntry[str]"]) -> Iterator[tuple[str, Stamp]]:

@@ -186,13 +186,25 @@ def test_only_the_configured_folders_count_and_no_link_leads_out_of_them(paths: 
 
 
 def test_a_folder_that_holds_the_program_is_left_out(paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    folders = output_folders(paths, Settings().override({"outdir_samples": ".", "outdir_grids": str(tmp_path.parent)}))
+    folders = output_folders(paths, (".", str(tmp_path.parent)))
     assert [folder.name for folder in folders] == ["outputs"] and "leaves out" in caplog.text
+
+
+def test_what_is_wrong_with_a_folder_is_told_once_and_a_changed_setting_counts_at_once(paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    outdirs = {"outdir_samples": "."}
+    history = History(paths, lambda: Settings().override(outdirs))
+    for _ in range(3):
+        history.look()
+    assert caplog.text.count("leaves out") == 1
+    save(tmp_path / "mine/1.png")
+    outdirs["outdir_samples"] = "mine"
+    assert names(looked(history)) == ["mine/1.png"]
+    history.close()
 
 
 def test_folders_of_one_name_are_told_apart(paths: Paths, tmp_path: Path):
     far = [tmp_path.parent / f"{tmp_path.name}-{side}" / "pictures" for side in "ab"]
-    folders = output_folders(paths, Settings().override({"outdir_samples": str(far[0]), "outdir_grids": str(far[1]), "outdir_txt2img_samples": "pictures"}))
+    folders = output_folders(paths, (str(far[0]), str(far[1]), "pictures"))
     assert {folder.name for folder in folders} == {"outputs", "pictures", "pictures (2)", "pictures (3)"}
 
 
