@@ -18,6 +18,7 @@ SDXL needs 5 GB in half precision. In float32 a part of its U-Net is measured (P
 import argparse
 import importlib
 import importlib.util
+import json
 import sys
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from backend.checkpoints.weight_file import DTYPES as FILE_DTYPES
 from backend.checkpoints.weight_file import SafetensorsFile
 from backend.job import FileRef, NetworkRef
 from backend.networks.network_file import FileIdentity, NetworkFile, NetworkFiles
@@ -86,7 +88,7 @@ class RandomModel:
         self.places = self._places(text=family == "SD1.5")
         self.file_dtype = file_dtype
         path = folder / f"{family} {dtype} {file_dtype}.safetensors".replace("torch.", "")
-        save_file({f"{place.component}.{place.path}.weight": place.weight.to(file_dtype) for place in self.places}, path)
+        write_weights({f"{place.component}.{place.path}.weight": place.weight for place in self.places}, file_dtype, path)
         self._file = SafetensorsFile(path)
         path.unlink()  # the mapping keeps it
 
@@ -248,6 +250,19 @@ def copy_seconds(weights: Sequence[Tensor], dtype: torch.dtype) -> float:
             total += seconds(lambda group=group: [target.copy_(source) for target, source in group])
             group = []
     return total
+
+
+def write_weights(weights: Mapping[str, Tensor], dtype: torch.dtype, path: Path) -> None:
+    """A .safetensors file, a tensor at a time, so that no second model is in memory."""
+    name, header, end = next(name for name, known in FILE_DTYPES.items() if known == dtype), {}, 0
+    for key, weight in weights.items():
+        start, end = end, end + weight.numel() * dtype.itemsize
+        header[key] = {"dtype": name, "shape": list(weight.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for weight in weights.values():
+            file.write(weight.to(dtype).reshape(-1).view(torch.uint8).numpy().data)
 
 
 def factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor]:
