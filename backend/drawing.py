@@ -77,7 +77,8 @@ class _Now:
         return Refiner(options.switch_at, options.by_steps, lambda: self._take_over(options))
 
     def _take_over(self, options: RefinerOptions) -> Told:
-        self.stage = self._run.open(replace(self.stage.job, model=options.model), calls_before=self.stage.calls_before)
+        """Without networks, as in A1111's pictures: they were made for the base."""
+        self.stage = self._run.open(replace(self.stage.job, model=options.model, networks=()), calls_before=self.stage.calls_before)
         self.labels = options.labels
         return self.told()
 

@@ -30,6 +30,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     checkpoints.mkdir(parents=True)
     for name in ("base", "twin"):
         (checkpoints / f"{name}.safetensors").symlink_to(DEMO)
+    (folder / "models/Lora").mkdir()
+    (folder / "models/Lora/neon.safetensors").symlink_to(DEMO.parents[1] / "Lora/demo/neon.safetensors")
     paths = Paths.from_flags(parse_flags(["--data-dir", str(folder)]), folder)
     paths.ensure()
     yield Engine.from_flags(parse_flags(["--no-half", "--no-hashing"]), paths)
@@ -109,6 +111,14 @@ def test_a_refiner_that_is_the_same_changes_nothing_and_is_told(engine: Engine):
     assert refined.image.tobytes() == plain.image.tobytes()
     assert refined.extra == {"Refiner": "twin", "Refiner switch at": "0.5"} and not plain.extra
     assert draw(engine).image.tobytes() == plain.image.tobytes()
+
+
+def test_networks_are_for_the_base_alone(engine: Engine):
+    plain, with_lora, refined = (
+        draw(engine, prompt=prompt, refiner_checkpoint=refiner, refiner_switch_at=0.0).image.tobytes()
+        for prompt, refiner in (("a cat", ""), ("a cat <lora:neon:1>", ""), ("a cat <lora:neon:1>", "twin"))
+    )
+    assert refined == plain != with_lora
 
 
 def test_a_refiner_that_never_takes_over_is_not_told(engine: Engine):
