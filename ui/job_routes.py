@@ -42,12 +42,12 @@ def add_job_routes(router: APIRouter, service: GenerationService) -> None:
 
     @router.post("/jobs/left")
     def decide(body: Decision) -> Response:
-        """Those that were offered to this page wait again, as its own, or are forgotten."""
+        """Those that were offered to this page wait again, or are forgotten. Those of another page become its own; programs ask for theirs by the old id."""
         with Explained():
             for task in progress.left_for(service, body.client):
                 if body.take_up:
-                    own = owner(task, body.client) == "own"
-                    service.take_up(task, id_task=task.id if own else progress.new_task_id(body.client, progress.tab_of(task)))
+                    adopted = owner(task, body.client) == "page"
+                    service.take_up(task, id_task=progress.new_task_id(body.client, progress.tab_of(task)) if adopted else task.id)
                 else:
                     service.discard(task)
             return answer(listed(service, body.client))

@@ -41,11 +41,12 @@ def _add_jobs(router: APIRouter, service: GenerationService) -> None:
 
     @router.post("/jobs", response_model=Submitted, status_code=202)
     async def submit_job(body: NewJob) -> object:
-        """Answers at once. The pictures are saved, unless save_images is false."""
+        """Answers at once. The pictures are saved, unless save_images is false; a job that saves outlives a restart of the program, see docs/page.md."""
         given = body.txt2img or body.img2img
         request, parameters = await asked(service, given)  # type: ignore[arg-type]
         save = parameters["save_images"] or "save_images" not in given.model_fields_set  # type: ignore[union-attr]
-        task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
+        id = parameters["force_task_id"] or ""
+        task = await asyncio.to_thread(service.submit, request, id_task=id, save_samples=save, save_grid=save, kept=bool(save))
         return {"id": task.id, "position": service.queue_position(task)}
 
     @router.get("/jobs/{id}", response_model=JobState)

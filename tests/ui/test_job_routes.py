@@ -202,6 +202,20 @@ def test_a_page_that_has_none_is_offered_all_and_sees_their_pictures(again: Test
     assert offered(restarted, MINE) == 0
 
 
+def test_a_program_finds_its_job_under_the_old_id(http: TestClient, tmp_path: Path, service: GenerationService) -> None:
+    busy(service)
+    service.submit(ask("a program's"), id_task="task(1)", kept=True)
+    service.close()
+    after = open_service(tmp_path)
+    app = FastAPI()
+    app.include_router(build_routes(after))
+    with TestClient(app) as again:
+        again.post("/internal/jobs/left", json={"client": NEWCOMER, "take_up": True})
+    task = after.task("task(1)")
+    assert task and task.request.prompt == "a program's"
+    after.close()
+
+
 def test_discarded_jobs_do_not_come_back(again: TestClient, restarted: GenerationService, tmp_path: Path) -> None:
     again.post("/internal/jobs/left", json={"client": OTHER, "take_up": False})
     assert [task.request.prompt for task in restarted.left()] == ["mine"]
