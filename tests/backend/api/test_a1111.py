@@ -19,6 +19,7 @@ POST = """txt2img img2img extra-single-image extra-batch-images png-info interro
     refresh-vae create/embedding create/hypernetwork train/embedding train/hypernetwork unload-checkpoint reload-checkpoint server-kill server-restart
     server-stop refresh-loras""".split()
 RECORDED = Path(__file__).parents[4] / "shared" / "parity" / "api"
+# Their keys are names of things, or the machine's.
 BY_NAME = (
     "embeddings.loaded",
     "embeddings.skipped",
@@ -26,7 +27,7 @@ BY_NAME = (
     "samplers[].options",
     "memory.cuda",
     "memory.ram",
-)  # keys are no fields, or the machine's
+)
 
 
 @pytest.fixture(scope="module")
