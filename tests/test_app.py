@@ -68,7 +68,7 @@ def test_page_and_api_are_one_application_behind_the_guard(service: GenerationSe
 
 def test_a_login_protects_page_own_routes_and_api(service: GenerationService):
     with TestClient(app.build(service, parse_flags(["--gradio-auth", "ann:secret"])), base_url=HERE) as client:
-        closed = ("/config", "/internal/progress", "/internal/loras", "/sdapi/v1/samplers")
+        closed = ("/config", "/internal/progress", "/internal/library/lora", "/sdapi/v1/samplers")
         assert [client.get(path).status_code for path in closed] == [401] * 4
         assert client.post("/login", data={"username": "ann", "password": "wrong"}).status_code == 400
         assert client.get("/internal/progress").status_code == 401
