@@ -57,6 +57,7 @@ def main(argv: Sequence[str]) -> int:
         if again:
             log.info("Starting again")
             os.execv(sys.executable, [sys.executable, str(ROOT / "app.py"), *argv])
+        log.info("Stopped")
     except WebUIError as error:
         log.error("%s", error)
         return 1
