@@ -97,3 +97,39 @@ def test_a_cut_off_file_is_refused_in_a_sentence_and_nothing_is_kept(page: Txt2i
     expect(said).to_contain_text("download it again")
     assert [path.name for path in loras(service).glob("*.safetensors")] == ["ink.safetensors"]
     page.problems.clear()  # the browser reports the refusal in its console
+
+
+def open_notes(page: Txt2img, cards: Locator) -> Locator:
+    cards.hover()
+    cards.get_by_role("button", name="Notes and facts").click()
+    return page.page.get_by_role("dialog")
+
+
+def test_words_that_are_typed_are_kept_until_they_are_saved_and_those_of_other_programs_stay(page: Txt2img, service: GenerationService, cards: Locator) -> None:
+    (loras(service) / "ink.json").write_text('{"sd version": "Pony"}')
+    service.catalog.refresh("lora")
+    dialog = open_notes(page, cards)
+    expect(dialog.locator("[name='sd version']")).to_have_value("Pony")
+    dialog.locator("[name=notes]").fill("with a wide brush")
+    page.page.mouse.click(3, 3)  # beside the dialog
+    expect(dialog.locator("[name=notes]")).to_have_value("with a wide brush")
+    dialog.locator("[name='preferred weight']").fill("0.7")
+    dialog.locator("[name='preferred weight']").press("Enter")
+    expect(dialog).to_have_count(0)
+    notes = json.loads((loras(service) / "ink.json").read_text())
+    assert (notes["notes"], notes["preferred weight"], notes["sd version"]) == ("with a wide brush", 0.7, "Pony")
+    open_notes(page, cards)
+    expect(dialog.get_by_role("button", name="Save")).to_be_enabled()
+    page.page.mouse.click(3, 3)
+    expect(dialog).to_have_count(0)
+
+
+def test_notes_that_could_not_be_read_are_not_written_over(page: Txt2img, service: GenerationService, cards: Locator) -> None:
+    page.page.route("**/internal/library/lora/notes/**", lambda route: route.fulfill(status=500, body="{}"))
+    dialog = open_notes(page, cards)
+    expect(dialog.get_by_role("alert")).to_contain_text("cannot be read now")
+    expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
+    dialog.locator("[name='preferred weight']").press("Enter")
+    expect(dialog).to_be_visible()
+    assert not (loras(service) / "ink.json").exists()
+    page.problems.clear()  # the browser reports the failure in its console

@@ -11,7 +11,7 @@ webui.editor = (() => {
   const url = (panel, what, entry) => `internal/library/${panel.kind}/${what}/${address(entry)}`;
 
   const open = async (panel, entry, opener) => {
-    const dialog = document.createElement('dialog'), form = document.createElement('form'), problem = webui.make('p', 'problem');
+    const inputs = {}, dialog = document.createElement('dialog'), form = document.createElement('form'), problem = webui.make('p', 'problem');
     dialog.className = 'about';
     dialog.setAttribute('aria-label', `Notes and facts: ${entry.stem}`);
     problem.setAttribute('role', 'alert');
@@ -19,19 +19,31 @@ webui.editor = (() => {
     dialog.append(form);
     document.body.append(dialog);
     dialog.addEventListener('close', () => { dialog.remove(); if (opener.isConnected) opener.focus(); });
-    dialog.addEventListener('click', event => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener('click', event => { if (event.target === dialog && inputs.before === JSON.stringify(values(inputs))) dialog.close(); }); // not with words in it that are not saved
     dialog.addEventListener('keydown', event => { if (event.key === 'Escape') event.stopPropagation(); });
-    const inputs = {}, fields = webui.make('div', 'fields'), head = header(panel, entry);
-    for (const [key, label, form] of FIELDS) fields.append(field(inputs, key, label, form));
-    const trained = webui.make('div', 'trained'), facts = document.createElement('details');
+    const fields = webui.make('div', 'fields'), head = header(panel, entry);
+    const trained = webui.make('div', 'trained wide'), facts = document.createElement('details');
+    for (const [key, label, form] of FIELDS) {
+      fields.append(field(inputs, key, label, form));
+      if (key === 'activation text') fields.append(trained);
+    }
     trained.hidden = true;
+    trained.setAttribute('role', 'group');
+    trained.setAttribute('aria-label', 'Words of the training set');
+    const foot = footer(panel, entry, dialog, inputs, problem, head), save = foot.querySelector('.primary');
+    form.addEventListener('submit', event => { event.preventDefault(); save.click(); }); // Enter in a field
     facts.append(webui.make('summary', '', 'What the file says'));
-    form.append(head, fields, trained, problem, facts, footer(panel, entry, dialog, inputs, problem, head));
+    form.append(head, fields, problem, facts, foot);
+    save.disabled = true; // until it is known what there is
+    inputs.before = JSON.stringify(values(inputs));
     dialog.showModal();
     try {
       const [notes, about] = await Promise.all([webui.getJSON(url(panel, 'notes', entry)), webui.getJSON(url(panel, 'about', entry))]);
+      const version = inputs['sd version'], said = notes['sd version'] || '';
+      if (said && !VERSIONS.includes(said)) version.append(new Option(said, said)); // another program's word stays
       for (const [key] of FIELDS) inputs[key].value = notes[key] ?? '';
       inputs.before = JSON.stringify(values(inputs));
+      save.disabled = false;
       tags(trained, about.tags || [], inputs['activation text']);
       table(facts, about);
       head.querySelector('.line').textContent = about.line || '';
