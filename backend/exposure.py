@@ -19,14 +19,15 @@ REFUSAL = "Anyone in the network can reach this page. To {what}, start with --gr
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """open: other machines reach the page, and no password is asked. changes: visitors may change settings, upload and delete."""
+    """open: other machines reach the page, or the API where it is alone, and no password is asked. changes: visitors may change settings, upload and delete."""
 
     open: bool = False
     changes: bool = True
 
     @classmethod
     def of(cls, flags: Flags) -> "Exposure":
-        is_open = not is_local(flags) and not (flags.gradio_auth or flags.gradio_auth_path)
+        locked = flags.gradio_auth or flags.gradio_auth_path or (flags.nowebui and flags.api_auth)
+        is_open = not is_local(flags) and not locked
         return cls(open=is_open, changes=not is_open or flags.enable_insecure_access)
 
     def check(self, what: str) -> None:

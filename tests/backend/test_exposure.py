@@ -15,6 +15,8 @@ from backend.flags import parse_flags
         (["--listen", "--gradio-auth", "ann:secret"], False, True),
         (["--listen", "--gradio-auth-path", "file"], False, True),
         (["--listen", "--enable-insecure-access"], True, True),
+        (["--listen", "--nowebui", "--api-auth", "ann:secret"], False, True),
+        (["--listen", "--api", "--api-auth", "ann:secret"], True, False),  # the page asks for none
     ],
 )
 def test_without_a_password_the_network_may_look_and_draw_but_change_nothing(flags: list[str], is_open: bool, changes: bool):
