@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -106,6 +107,17 @@ def _grey(model: Model, job: GenerateJob) -> Tensor:
 def decode(model: Model, latent: Tensor) -> list[Image.Image]:
     """(B, 4, h, w) → pictures. One at a time, as in A1111: the peak of memory is one picture's."""
     return [to_image(model.decode(one[None])[0]) for one in latent]
+
+
+def to_pixels(image: Image.Image) -> Tensor:
+    """(1, 3, H, W), −1…1"""
+    return torch.from_numpy(np.asarray(image.convert("RGB"), np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
+
+
+def encode(model: Model, pixels: Tensor, seed: int) -> Tensor:
+    """(1, 3, H, W) → (1, 4, h, w): a draw from the VAE's posterior, the first of a CPU generator with this seed."""
+    shape = (1, model.architecture.latent_channels, pixels.shape[-2] // 8, pixels.shape[-1] // 8)
+    return model.encode(pixels, torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
 
 
 def preview(model: Model, latent: Tensor, method: str) -> Image.Image:

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from backend.checkpoints.model import Model
+from backend.drawing import encode, to_pixels
 from backend.images import mask as masks
 from backend.images.color import match_colors
 from backend.images.resize import FILL, LATENT, Enlarge, resize
@@ -41,7 +42,7 @@ class Pictures:
 
     def start(self, model: Model) -> Start:
         job, init = self._job, self._init
-        latent = torch.cat([_encode(model, _pixels(image)) for image in self._images])
+        latent = torch.cat([encode(model, to_pixels(image), POSTERIOR_SEED) for image in self._images])
         if init.resize_mode == LATENT:
             latent = F.interpolate(latent, size=(job.height // 8, job.width // 8), mode="bilinear")
         latent = latent.expand(job.batch_size, -1, -1, -1)
@@ -61,13 +62,13 @@ class Pictures:
     def condition(self, model: Model) -> Tensor:
         """What an inpainting model is told: the mask, and the picture without what lies under it. (B, 5, h, w)"""
         job, inpaint = self._job, self._init.inpaint
-        pixels = torch.cat([_pixels(image) for image in self._images])
+        pixels = torch.cat([to_pixels(image) for image in self._images])
         mask = torch.ones(1, 1, *pixels.shape[-2:])
         if inpaint is not None and self._mask is not None:
             mask = torch.from_numpy(np.asarray(self._mask, np.float32) / 255)[None, None]
             mask = mask.round() if inpaint.round else mask
         weight = 1.0 if inpaint is None else inpaint.condition_weight
-        latent = torch.cat([_encode(model, one[None]) for one in torch.lerp(pixels, pixels * (1 - mask), weight)])
+        latent = torch.cat([encode(model, one[None], POSTERIOR_SEED) for one in torch.lerp(pixels, pixels * (1 - mask), weight)])
         size = (job.height // 8, job.width // 8)
         if latent.shape[-2:] != size:
             latent = F.interpolate(latent, size=size, mode="bilinear")
@@ -131,18 +132,6 @@ class Pictures:
         return ImageNoise(
             (latent.shape[1], latent.shape[2], latent.shape[3]), job.seeds, none, 0.0, (0, 0), job.sampling.noise_source, 0, model.placement.device
         ).first()
-
-
-def _pixels(image: Image.Image) -> Tensor:
-    """(1, 3, H, W), −1…1"""
-    return torch.from_numpy(np.asarray(image.convert("RGB"), np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
-
-
-def _encode(model: Model, pixels: Tensor) -> Tensor:
-    """(1, 3, H, W) → (1, 4, h, w): a draw from the VAE's posterior."""
-    size = [pixels.shape[-2] // 8, pixels.shape[-1] // 8]
-    noise = torch.randn(1, model.architecture.latent_channels, *size, generator=torch.Generator().manual_seed(POSTERIOR_SEED))
-    return model.encode(pixels, noise)
 
 
 def _latent_sized(mask: Image.Image, latent: Tensor, round: bool) -> Tensor:

@@ -18,7 +18,7 @@ ARGUMENTS = ("", "te", "unet", "dyn")  # by position: <lora:name:te:unet:dyn>
 NAMED = frozenset({"te", "unet", "dyn", "lbw", "start", "stop", "step", "hr"})
 
 
-class Passes(NamedTuple):
+class StepCounts(NamedTuple):
     """Steps of the first pass and of the hires pass, which start= and stop= count through: 0…1 is the first, 1…2 the second."""
 
     first: int
@@ -44,7 +44,7 @@ def with_default_network(prompt: str, settings: Settings, catalog: Catalog) -> s
     return f"{prompt}<lora:{name}:{settings['extra_networks_default_multiplier']}>"
 
 
-def find_networks(prompt: str, catalog: Catalog, passes: Passes, *, hires: bool = False, presets: str = "", apply: bool = True) -> Networks:
+def find_networks(prompt: str, catalog: Catalog, counts: StepCounts, *, hires: bool = False, presets: str = "", apply: bool = True) -> Networks:
     """Tags are cut out in any case. One that cannot be used becomes a comment.
 
     hires: as the networks are in the hires pass. presets: the person's own, of block weights.
@@ -57,12 +57,12 @@ def find_networks(prompt: str, catalog: Catalog, passes: Passes, *, hires: bool 
         try:
             entry, network = _resolve(tag, catalog)
             blocks, about_blocks = _blocks(tag, presets)
-            network = _in_pass(replace(network, blocks=blocks), tag, passes, hires=hires)
+            network = _in_pass(replace(network, blocks=blocks), tag, counts, hires=hires)
         except WebUIError as error:
             comments.append(f"{ERROR}{error}")
             continue
         networks.append(network)
-        comments += (*_ambiguous(network.label, catalog), *about_blocks, *_unknown_arguments(tag), *_idle(tag, passes))
+        comments += (*_ambiguous(network.label, catalog), *about_blocks, *_unknown_arguments(tag), *_idle(tag, counts))
         if short := catalog.short_hash(entry):
             hashes[network.label] = short
     return Networks(text=text, networks=tuple(networks), hashes=tuple(hashes.items()), comments=tuple(dict.fromkeys(comments)))
@@ -104,29 +104,29 @@ def _blocks(tag: Tag, presets: str) -> tuple[Weights, list[str]]:
         return (), [f"{ERROR}{tag} is used without block weights: {error}"]
 
 
-def _in_pass(network: NetworkRef, tag: Tag, passes: Passes, *, hires: bool) -> NetworkRef:
+def _in_pass(network: NetworkRef, tag: Tag, counts: StepCounts, *, hires: bool) -> NetworkRef:
     """hr= is the weight in all of the hires pass, whatever start= and stop= say."""
     weight = _number(tag, "hr", math.inf)
     if hires and math.isfinite(weight):
         return replace(network, te_weight=weight, unet_weight=weight)
-    start, stop = _times(tag, passes)
-    before, steps = (passes.first, passes.hires) if hires else (0, passes.first)
+    start, stop = _times(tag, counts)
+    before, steps = (counts.first, counts.hires) if hires else (0, counts.first)
     start, stop = max(start - before, 0), max(stop - before, 0)
     return replace(network, start=min(start, steps), stop=stop if stop < steps else None)
 
 
-def _idle(tag: Tag, passes: Passes) -> list[str]:
-    start, stop = _times(tag, passes)
-    return [f"{tag} changes no step: of {sum(passes)} it starts after {start} and stops after {stop}."] if start >= stop else []
+def _idle(tag: Tag, counts: StepCounts) -> list[str]:
+    start, stop = _times(tag, counts)
+    return [f"{tag} changes no step: of {sum(counts)} it starts after {start} and stops after {stop}."] if start >= stop else []
 
 
-def _times(tag: Tag, passes: Passes) -> tuple[int, int]:
+def _times(tag: Tag, counts: StepCounts) -> tuple[int, int]:
     """How many steps of both passes are done when it starts, and when it stops."""
     start, _, stop = tag.named.get("step", "").partition("-")
-    return _time(tag, tag.named.get("start") or start, passes, 0), _time(tag, tag.named.get("stop") or stop, passes, sum(passes))
+    return _time(tag, tag.named.get("start") or start, counts, 0), _time(tag, tag.named.get("stop") or stop, counts, sum(counts))
 
 
-def _time(tag: Tag, text: str, passes: Passes, default: int) -> int:
+def _time(tag: Tag, text: str, counts: StepCounts, default: int) -> int:
     """As in prompt editing: a number with a point is a fraction, one without is a step."""
     if not text:
         return default
@@ -134,8 +134,8 @@ def _time(tag: Tag, text: str, passes: Passes, default: int) -> int:
     if value < 0:
         raise WebUIError(f"{tag} does nothing: {text!r} is no step.")
     if 0 < value < 1 or ("." in text and value <= 2):
-        value = value * passes.first if value <= 1 else passes.first + (value - 1) * passes.hires
-    return min(int(value), sum(passes))
+        value = value * counts.first if value <= 1 else counts.first + (value - 1) * counts.hires
+    return min(int(value), sum(counts))
 
 
 def _unknown_arguments(tag: Tag) -> list[str]:

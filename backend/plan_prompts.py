@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from backend.catalog import Catalog
 from backend.errors import WebUIError
 from backend.job import NetworkRef
-from backend.plan_networks import Networks, Passes, find_networks, hints, with_default_network
+from backend.plan_networks import Networks, StepCounts, find_networks, hints, with_default_network
 from backend.prompts.comments import strip_comments
 from backend.prompts.styles import StyleTable
 from backend.request import GenerationRequest
@@ -64,7 +64,7 @@ def _asked(request: GenerationRequest) -> Iterator[tuple[str, str]]:
 
 def _decide(prompt: str, negative: str, request: GenerationRequest, settings: Settings, styles: StyleTable, catalog: Catalog) -> PicturePrompts:
     """A hires prompt of its own brings its own tags; an empty one is the picture's."""
-    passes = Passes(request.sampling.steps, (request.hires.steps or request.sampling.steps) if request.hires else 0)
+    counts = StepCounts(request.sampling.steps, (request.hires.steps or request.sampling.steps) if request.hires else 0)
 
     def decide(prompt: str, negative: str, *, hires: bool) -> PassPrompts:
         prompt, negative = styles.apply(prompt, negative, request.styles)
@@ -72,7 +72,7 @@ def _decide(prompt: str, negative: str, request: GenerationRequest, settings: Se
             prompt, negative = strip_comments(prompt), strip_comments(negative)
         if apply := not request.disable_extra_networks:
             prompt = with_default_network(prompt, settings, catalog)
-        networks = find_networks(prompt, catalog, passes, hires=hires, presets=settings["lora_block_presets"], apply=apply)
+        networks = find_networks(prompt, catalog, counts, hires=hires, presets=settings["lora_block_presets"], apply=apply)
         return PassPrompts(prompt=prompt, negative_prompt=negative, networks=networks)
 
     second = request.hires and decide(request.hires.prompt or prompt, request.hires.negative_prompt or negative, hires=True)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from backend.checkpoints.model import Model
-from backend.drawing import Drawn, decode, draw
+from backend.drawing import Drawn, decode, draw, encode, to_pixels
 from backend.errors import Interrupted
 from backend.job import GenerateJob, HiresOptions
 from backend.postprocess.upscale import Upscalers
@@ -87,11 +86,5 @@ def _enlarge(run: Run, picture: Image.Image, hires: HiresOptions, upscalers: Ups
 
 
 def _encode(model: Model, pictures: Sequence[Image.Image], seeds: Sequence[int]) -> Tensor:
-    """(B, 4, h, w). The VAE's draw is the first of a CPU generator with the picture's seed, as it is in A1111 for a single picture."""
-    return torch.cat([_encode_one(model, picture, seed) for picture, seed in zip(pictures, seeds, strict=True)])
-
-
-def _encode_one(model: Model, picture: Image.Image, seed: int) -> Tensor:
-    pixels = torch.from_numpy(np.asarray(picture, np.float32) / 255).permute(2, 0, 1)[None] * 2 - 1
-    shape = (1, model.architecture.latent_channels, picture.height // 8, picture.width // 8)
-    return model.encode(pixels, torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
+    """(B, 4, h, w). The VAE draws with the picture's seed, as it does in A1111 for a single picture."""
+    return torch.cat([encode(model, to_pixels(picture), seed) for picture, seed in zip(pictures, seeds, strict=True)])

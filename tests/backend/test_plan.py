@@ -15,7 +15,7 @@ from backend.job import FileRef, NetworkRef
 from backend.listing import Refused
 from backend.networks.blocks import read_blocks
 from backend.plan import Plan, plan
-from backend.plan_networks import Passes, find_networks
+from backend.plan_networks import StepCounts, find_networks
 from backend.plan_prompts import PicturePrompts, picture_prompts
 from backend.prompts.styles import Style, StyleTable
 from backend.request import Hires
@@ -275,7 +275,7 @@ def test_what_a_tag_says_in_vain_is_told(tag: str, told: str):
 )
 def test_steps_count_through_both_passes_and_hr_is_the_weight_of_the_second(tag: str, first: tuple, second: tuple):
     def found(*, hires: bool) -> tuple:
-        (ink,) = find_networks(f"<lora:ink:{tag}>", CATALOG, Passes(20, 8), hires=hires).networks
+        (ink,) = find_networks(f"<lora:ink:{tag}>", CATALOG, StepCounts(20, 8), hires=hires).networks
         return ink.unet_weight, ink.start, ink.stop
 
     assert (found(hires=False), found(hires=True)) == (first, second)

@@ -93,7 +93,6 @@ webui.networks = (() => {
     }
     draw(panel);
     panel.ready = true;
-    webui.previews?.show(panel);
   };
   const take = (panel, start, answer) => {
     Object.assign(panel, { answer, found: answer.found, total: answer.total });
