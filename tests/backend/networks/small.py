@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from backend.errors import WebUIError
 from backend.job import FileRef, NetworkRef
 from backend.networks.deltas import read_deltas
 from backend.networks.parts import Parts
+from backend.networks.patch import Patcher
 
 Layers = Mapping[str, nn.Module]
 BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0"
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+CONV_IN, TO_Q, FC1 = "lora_unet_conv_in", "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q", "lora_te_text_model_encoder_layers_0_mlp_fc1"
 # Kohya's name in the file → component and path
 NAMES: Mapping[str, tuple[str, str]] = {
     "lora_unet_conv_in": ("unet", "conv_in"),
@@ -133,3 +136,29 @@ def assert_exact(value: Tensor, formula: Tensor, weight: Tensor) -> None:
 def fits(parts: Parts, shape: tuple[int, ...], leaf: str = "weight") -> bool:
     deltas = read_deltas(parts)
     return deltas is not None and leaf in deltas and deltas[leaf].fits(shape)
+
+
+def product(path: Path, name: str) -> Tensor:
+    """up @ down · alpha / rank in float64."""
+    tensors = {key.removeprefix(f"{name}."): tensor.double() for key, tensor in load(path).items() if key.startswith(f"{name}.")}
+    up, down = tensors["lora_up.weight"].flatten(1), tensors["lora_down.weight"].flatten(1)
+    return up @ down * float(tensors.get("alpha", torch.tensor(float(len(down))))) / len(down)
+
+
+def load(path: Path) -> dict[str, Tensor]:
+    return load_file(path)
+
+
+def bits(model: SmallModel) -> dict[str, Tensor]:
+    return {name: weight.clone() for name, weight in model.weights().items()}
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def fresh(dtype: torch.dtype, *networks: tuple[NetworkRef, Path]) -> dict[str, Tensor]:
+    """The weights of a model that never had anything else applied."""
+    model = SmallModel(dtype)
+    Patcher(model).become(networks)
+    return bits(model)
