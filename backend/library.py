@@ -172,9 +172,16 @@ class Library:
         if query.favourites:
             rows = [row for row in rows if self._mark(row).favourite]
         if query.fits:
-            fits = frozenset(query.fits.split(","))
-            rows = [row for row in rows if self.fitting(row.entry, checkpoint).fits in fits]
+            fits, known = frozenset(query.fits.split(",")), {}
+            rows = [row for row in rows if self._fits(row.entry, checkpoint, known) in fits]
         return list(rows)
+
+    def _fits(self, entry: Entry, checkpoint: Entry | None, known: dict[str, str]) -> str:
+        """known: what was told of other files of the structure; a file that cannot be read says nothing of them."""
+        fits = known.get(entry.structure)
+        if fits is None and (fits := self.fitting(entry, checkpoint).fits) != "damaged":
+            known[entry.structure] = fits
+        return fits
 
     def _known_otherwise(self, shelf: Shelf, word: str) -> Collection[str]:
         """Files with such a tag, or with such a hash of their tensors."""

@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {"cold": 5.0, "warm": 0.3}  # seconds of processor time for 10,000 files
 PAGE_LIMIT = 0.05  # of a page that is not the first
 RANKS = (4, 8, 16, 32, 64, 128)
-PAGES: Mapping[str, Mapping[str, object]] = {
+PAGES: Mapping[str, Mapping[str, Any]] = {
     "all": {},
     "a name": {"search": "lora 77"},
     "a tag": {"search": "set 99", "sort": "date", "descending": True},
