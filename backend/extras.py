@@ -43,6 +43,8 @@ def run_extras(task: ExtrasTask, catalog: Catalog, paths: Paths, worker: Worker,
     """Raises WebUIError for what cannot be done at all; a file of a folder that is no picture becomes a comment."""
     decided = plan_extras(task.extras, task.settings, catalog, paths)
     task.expect(len(decided.sources))
+    if not decided.steps:
+        task.comment("No step changes anything: the pictures are saved as they are.")
     for number, source in enumerate(decided.sources):
         task.begin_batch(number)
         if task.interrupted:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from PIL import Image
@@ -17,10 +18,11 @@ class ExtrasImage:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtrasRequest:
-    """Either pictures or a folder of them. steps: by name (see extras_steps), each with its own options; a step that is not named is not run."""
+    """Pictures, files that were taken in, or a folder. steps: by name (see extras_steps), each with its own options; a step that is not named is not run."""
 
     images: tuple[ExtrasImage, ...] = ()
-    input_folder: str = ""  # "" = images
+    files: tuple[Path, ...] = ()  # of the program's own folders; read when their turn comes
+    input_folder: str = ""  # "" = images and files
     output_folder: str = ""  # "" = where the settings say
     show_results: bool = True  # of a folder: keep the pictures in the task, too
     steps: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: MappingProxyType({}))

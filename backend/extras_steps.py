@@ -22,6 +22,10 @@ class StepOption:
     maximum: float | None = None
     step: float | None = None
     upscaler: bool = False  # its choices are the upscalers
+    choices: tuple[str, ...] = ()  # what the page calls the values 0, 1, … of a whole number
+    slider: tuple[float, float] | None = None  # what the page offers, where that is less than what is possible
+    row: str = ""  # options of one row stand side by side
+    only: tuple[str, int] | None = None  # the page shows it while the option of this key has this value
 
     def read(self, value: object) -> Any:
         """Raises WebUIError for what makes no sense."""
@@ -60,6 +64,7 @@ class ExtrasStep:
     target: str
     options: tuple[StepOption, ...]
     decide: Decide
+    on: bool = False  # what the page starts with
 
     def plan(self, asked: Mapping[str, object], settings: Settings, catalog: Catalog) -> PostprocessStep | None:
         known = {option.key for option in self.options}
@@ -101,16 +106,39 @@ STEPS: tuple[ExtrasStep, ...] = (
     ExtrasStep(
         name="Upscale",
         order=1000,
+        on=True,
         target="backend.postprocess.steps:upscale_step",
         options=(
-            StepOption(key="upscale_mode", default=SCALE_BY, label="Resize mode", maximum=1),
-            StepOption(key="upscale_by", default=4.0, label="Resize", minimum=0.01, maximum=64, step=0.05),
-            StepOption(key="max_side_length", default=0, label="Max side length", step=8),
-            StepOption(key="upscale_to_width", default=512, label="Width", minimum=1, maximum=32768, step=8),
-            StepOption(key="upscale_to_height", default=512, label="Height", minimum=1, maximum=32768, step=8),
-            StepOption(key="upscale_crop", default=True, label="Crop to fit"),
-            StepOption(key="upscaler_1_name", default=NONE, label="Upscaler 1", upscaler=True),
-            StepOption(key="upscaler_2_name", default=NONE, label="Upscaler 2", upscaler=True),
+            StepOption(key="upscale_mode", default=SCALE_BY, label="Resize mode", maximum=1, choices=("Scale by", "Scale to")),
+            StepOption(
+                key="upscale_by", default=4.0, label="Resize", minimum=0.01, maximum=64, step=0.05, slider=(1, 8), row="by", only=("upscale_mode", SCALE_BY)
+            ),
+            StepOption(key="max_side_length", default=0, label="Max side length", step=8, row="by", only=("upscale_mode", SCALE_BY)),
+            StepOption(
+                key="upscale_to_width",
+                default=512,
+                label="Width",
+                minimum=1,
+                maximum=32768,
+                step=8,
+                slider=(64, 8192),
+                row="to",
+                only=("upscale_mode", SCALE_TO),
+            ),
+            StepOption(
+                key="upscale_to_height",
+                default=512,
+                label="Height",
+                minimum=1,
+                maximum=32768,
+                step=8,
+                slider=(64, 8192),
+                row="to",
+                only=("upscale_mode", SCALE_TO),
+            ),
+            StepOption(key="upscale_crop", default=True, label="Crop to fit", only=("upscale_mode", SCALE_TO)),
+            StepOption(key="upscaler_1_name", default=NONE, label="Upscaler 1", upscaler=True, row="upscalers"),
+            StepOption(key="upscaler_2_name", default=NONE, label="Upscaler 2", upscaler=True, row="upscalers"),
             StepOption(key="upscaler_2_visibility", default=0.0, label="Upscaler 2 visibility", maximum=1, step=0.001),
         ),
         decide=_upscale,

@@ -58,10 +58,11 @@ def open_picture(path: Path) -> ExtrasImage:
         raise WebUIError(f"{path.name} is no picture that can be read.") from error
 
 
-def _images(request: ExtrasRequest) -> tuple[ExtrasImage, ...]:
-    if not request.images:
+def _images(request: ExtrasRequest) -> tuple[ExtrasImage | Path, ...]:
+    given = (*request.images, *request.files)
+    if not given:
         raise WebUIError("There is no picture: choose one, or name a folder.")
-    return request.images
+    return given
 
 
 def _folder(text: str, paths: Paths) -> Path:

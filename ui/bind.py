@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 from gradio.components import Component
@@ -25,6 +25,11 @@ def label(name: str) -> str:
 def default(name: str) -> Any:
     """What the page starts with."""
     return BY_KEY[name].default
+
+
+class Kept(Protocol):
+    @property
+    def kept(self) -> Mapping[str, Component]: ...  # what a person sets on a tab, by name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,7 @@ class Form:
         return to_request({name: value for name, value in self.values(values).items() if name not in PAGE_ONLY})
 
 
-def keep(tab: str, blocks: gr.Blocks, form: Form) -> None:
+def keep(tab: str, blocks: gr.Blocks, form: Kept) -> None:
     """Lets JavaScript fill the form (`webui.form.fill`), and what was set outlive a reload; nothing of it asks the server."""
     names, kept = json.dumps(list(form.kept)), list(form.kept.values())
     bus = gr.HTML(

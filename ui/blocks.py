@@ -9,20 +9,20 @@ import gradio as gr
 from fastapi import FastAPI
 
 from backend.service import GenerationService
-from ui import history, png_info, quicksettings, settings_tab, tab
+from ui import extras, history, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
 
 STATIC = Path(__file__).parent / "static"
 # page.js makes `webui`, the others fill it
 SCRIPTS = (
     "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
-    "canvas.js", "pnginfo.js", "settings.js", "keys.js",
+    "canvas.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js",
 )  # fmt: skip
 STYLES = (
     "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",
-    "canvas.css", "history_page.css",
+    "canvas.css", "extras.css", "history_page.css",
 )  # fmt: skip
 TABS = ("txt2img", "img2img")
 Made = TypeVar("Made")
@@ -50,6 +50,8 @@ def _build(service: GenerationService) -> gr.Blocks:
             for name in TABS:
                 with gr.Tab(name, id=name, elem_id=f"tab_{name}"):
                     forms.append(tab.build(service, blocks, settings, name))
+            with gr.Tab("Extras", id="extras", elem_id="tab_extras"):
+                extras.build(service, blocks, settings)
             with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
                 png_info.build()
             with gr.Tab("History", id="history", elem_id="tab_history"):

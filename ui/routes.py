@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from backend.service import GenerationService
 from backend.tasks import Task
 from ui import history_routes, progress, prompt_routes, quicksettings, settings_routes
+from ui.extras_routes import add_extras_routes
 from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
 from ui.network_routes import add_network_routes
@@ -40,6 +41,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     history_routes.add_routes(router, service)
     add_network_routes(router, service)
     add_job_routes(router, service)
+    add_extras_routes(router, service)
     return router
 
 

@@ -136,7 +136,7 @@ class FakeService:
             self._tasks = []
         self._left: list[FakeTask] = []
         self.exposure = Exposure()
-        self.paths = SimpleNamespace(cache=folder / "cache", data=folder, outputs=folder / "outputs")
+        self.paths = SimpleNamespace(browsable=(folder,), cache=folder / "cache", data=folder, outputs=folder / "outputs")
         self.styles = StyleFiles([folder / "styles.csv"])
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
         self.library = FakeLibrary(self.catalog)

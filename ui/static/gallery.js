@@ -54,7 +54,7 @@ webui.gallery = (() => {
         pictures = start ? pictures.concat(answer.pictures) : answer.pictures;
         if (task.id !== shown) chosen = -1;
         shown = task.id;
-        if (pictures.length) localStorage.setItem('webui-last-parameters', pictures[pictures.length - 1].infotext);
+        if (pictures.length && tab !== 'extras') localStorage.setItem('webui-last-parameters', pictures[pictures.length - 1].infotext);
         showThumbs();
       } catch {
         setTimeout(() => webui.progress.again(), 1000);
@@ -69,7 +69,7 @@ webui.gallery = (() => {
       part('.bar i').style.width = `${percent}%`;
       part('.what').textContent = task ? what(state, task) : summary(state.tasks[state.tasks.length - 1]);
       part('.left').textContent = task && task.state === 'running' && task.eta != null ? `${webui.progress.clock(task.eta)} left` : '';
-      part('.empty').textContent = state.checkpoints
+      part('.empty').textContent = state.checkpoints || tab === 'extras'
         ? 'Your pictures appear here'
         : 'No checkpoint yet. Put a .safetensors file into models/Stable-diffusion; it appears above by itself.';
     };

@@ -42,7 +42,7 @@
   };
 
   webui.titles = () => {
-    for (const tab of ['txt2img', 'img2img']) {
+    for (const tab of ['txt2img', 'img2img', 'extras']) {
       for (const [name, title] of Object.entries(TITLES)) {
         const button = document.getElementById(name === 'paste' && tab === 'txt2img' ? 'paste' : `${tab}_${name}`);
         if (!button) continue;

@@ -48,8 +48,8 @@ window.webui = (() => {
 
   const box = (tab, name) => find(`#${tab}_${name === 'prompt' ? 'prompt' : 'neg_prompt'} textarea`);
 
-  // The tab in view, as far as it has a Generate button: "txt2img", "img2img" or "".
-  const tab = () => ['txt2img', 'img2img'].find(name => find(`#${name}_generate`)?.getClientRects().length) || '';
+  // The tab in view, as far as it has a Generate button: "txt2img", "img2img", "extras" or "".
+  const tab = () => ['txt2img', 'img2img', 'extras'].find(name => find(`#${name}_generate`)?.getClientRects().length) || '';
 
   // What a person stored in this browser; {} where nothing can be stored.
   const store = {

@@ -152,7 +152,7 @@ webui.settings = (() => {
     });
     const fields = webui.button('Reset the fields of this page', () => {
       if (!window.confirm('Prompts and parameters of all tabs go back to their defaults?')) return;
-      for (const tab of ['txt2img', 'img2img']) webui.form.reset(tab);
+      for (const tab of ['txt2img', 'img2img', 'extras']) webui.form.reset(tab);
       part('told').textContent = 'The fields are as in the beginning.';
     });
     const reload = webui.button('Reload UI', () => location.reload());
