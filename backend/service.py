@@ -72,9 +72,15 @@ class GenerationService:
 
     # ---- asking
 
-    def submit(self, request: GenerationRequest, *, id_task: str = "", save_samples: bool = True, save_grid: bool = True, kept: bool = False) -> Task:
-        """Returns at once. What is wrong with the request shows in the task. kept: until it has ended it survives the end of the program, see `left`."""
+    def submit(
+        self, request: GenerationRequest, *, id_task: str = "", save_samples: bool = True, save_grid: bool = True, kept: bool = False, counted: bool = True
+    ) -> Task:
+        """Returns at once. What is wrong with the request shows in the task. kept: until it has ended it survives the end of the program, see `left`.
+
+        counted: as a use of its networks and its checkpoint.
+        """
         task = Task(id=_id(id_task), request=request, settings=self.settings.current, save_samples=save_samples, save_grid=save_grid)
+        task.counted = counted
         if kept:
             self._folder.keep(task)
         self._enqueue(task)
@@ -272,7 +278,8 @@ class GenerationService:
                 break
             for image in self._worker.run(job, partial(self._hear, task, decided, first), task.cancel):
                 self._keep(task, decided, first + image.index, image)
-                self.library.count(job)
+                if task.counted:
+                    self.library.count(job)
             first += job.batch_size
         self._add_grid(task, decided)
         log.info("%s", _report(task, time.monotonic() - began))

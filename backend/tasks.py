@@ -54,6 +54,7 @@ class Task:
         self.settings = settings  # the person's, as they were at the press of Generate
         self.save_samples = save_samples
         self.save_grid = save_grid
+        self.counted = True  # as a use of its networks and its checkpoint
         self.created = datetime.now()
         self.started: datetime | None = None
         self.finished: datetime | None = None

@@ -72,6 +72,7 @@ LAYERS = (
     ),
     ("backend.shelf", "backend.notes", "backend.library", "backend.about", "backend.picture_facts", "backend.picture_search", "backend.history"),
     ("backend.service",),
+    ("backend.preview_job",),
     ("backend.uploading",),
     ("backend.api", "backend.guard", "backend.subpath", "ui"),
     ("app",),

@@ -16,7 +16,7 @@ PREFIX = "draft-"
 def submit_draft(service: GenerationService, request: GenerationRequest, client: str, *, seed: int) -> Task:
     """seed: of all drafts of a sitting. The client's older draft ends at its next step, or leaves the queue; so the queue never holds more than one of each."""
     stop_drafts(service, client)
-    return service.submit(draft_of(request, seed), id_task=f"{PREFIX}{client}-{secrets.token_hex(8)}", save_samples=False, save_grid=False)
+    return service.submit(draft_of(request, seed), id_task=f"{PREFIX}{client}-{secrets.token_hex(8)}", save_samples=False, save_grid=False, counted=False)
 
 
 def stop_drafts(service: GenerationService, client: str) -> None:

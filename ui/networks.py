@@ -107,6 +107,6 @@ PAGE = """
     <div class="folders" role="tree" aria-label="Folders" hidden></div>
     <div class="scroller" tabindex="-1"><div class="cards" role="list"></div><p class="nothing" hidden></p></div>
   </div>
-  <div class="bar-below"><span class="count" role="status"></span></div>
+  <div class="bar-below"><span class="count" role="status"></span><span class="previews"></span></div>
 </section>
 """

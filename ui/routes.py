@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
+from backend.preview_job import PreviewJob
 from backend.service import GenerationService
 from backend.tasks import Task
 from ui import history_routes, progress, prompt_routes, quicksettings, settings_routes
@@ -16,6 +17,7 @@ from ui.extras_routes import add_extras_routes
 from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
 from ui.network_routes import add_network_routes
+from ui.preview_routes import add_preview_routes
 from ui.upload_routes import add_upload_routes
 
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
@@ -42,6 +44,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     add_network_routes(router, service)
     add_job_routes(router, service)
     add_extras_routes(router, service)
+    add_preview_routes(router, PreviewJob(service))
     return router
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, expect
 from backend.guard import Guard
 from backend.images.metadata import infotext_of
 from backend.service import GenerationService
-from tests.backend.stage import open_service
+from tests.backend.stage import open_service, write_safetensors
 from tests.serving import serve
 from tests.ui.conftest import page_app
 from tests.ui.page import Txt2img, open_page
@@ -133,3 +133,30 @@ def test_notes_that_could_not_be_read_are_not_written_over(page: Txt2img, servic
     expect(dialog).to_be_visible()
     assert not (loras(service) / "ink.json").exists()
     page.problems.clear()  # the browser reports the failure in its console
+
+
+def test_previews_are_made_for_the_cards_without_one_and_what_failed_is_told(page: Txt2img, service: GenerationService, cards: Locator) -> None:
+    write_safetensors(loras(service) / "wrong.safetensors", {"n": "2"})
+    (loras(service) / "wrong.json").write_text('{"activation text": "refuse"}')
+    service.catalog.refresh()
+    below = page.page.locator("#txt2img_lora_cards .previews")
+    below.get_by_role("button", name="Make previews for all cards without one").click()
+    expect(below.locator(".told")).to_contain_text("Previews done: 2 of 2, 1 failed", timeout=15_000)
+    expect(cards.filter(has_text="ink").locator(".pic img")).to_be_visible()
+    page.reload()
+    page.page.get_by_role("tab", name="Lora", exact=True).click()
+    expect(below.locator(".told")).to_contain_text("Previews done: 2 of 2, 1 failed")
+
+
+def test_previews_pause_for_a_reload_and_are_stopped(page: Txt2img, service: GenerationService, cards: Locator) -> None:
+    service.settings.update({"card_previews_prompt": "hang"})
+    below = page.page.locator("#txt2img_lora_cards .previews")
+    below.get_by_role("button", name="Make previews").click()
+    below.get_by_role("button", name="Pause").click()
+    expect(below.locator(".told")).to_have_text("Previews paused: 0 of 1")
+    page.reload()
+    page.page.get_by_role("tab", name="Lora", exact=True).click()
+    below.get_by_role("button", name="Continue").click()
+    below.get_by_role("button", name="Stop").click()
+    expect(below.locator(".told")).to_have_text("Previews stopped: 0 of 1")
+    expect(below.get_by_role("button", name="Make previews")).to_be_visible()

@@ -157,3 +157,13 @@ def test_nobody_writes_beside_the_models_of_an_open_server(http: TestClient, ser
     assert http.put(f"{LIBRARY}/notes/ink.safetensors", json={"notes": "x"}).status_code == 403
     assert http.post(f"{LIBRARY}/preview/ink.safetensors", json={"task": "x", "index": 0}).status_code == 403
     assert http.get(f"{LIBRARY}/notes/ink.safetensors").json()["notes"] == ""
+
+
+def test_previews_are_ordered_and_followed_over_the_routes(http: TestClient, service: GenerationService):
+    assert http.get("/internal/previews").json()["state"] == "none"
+    assert http.post("/internal/previews", json={"what": "start", "kind": "vae"}).status_code == 404
+    assert "start, pause, continue, stop" in http.post("/internal/previews", json={"what": "nix"}).json()["detail"]
+    assert http.post("/internal/previews", json={"what": "start", "kind": "lora"}).json()["active"]
+    assert http.post("/internal/previews", json={"what": "stop"}).json()["state"] == "stopped"
+    service.exposure = Exposure(open=True, changes=False)
+    assert http.post("/internal/previews", json={"what": "start", "kind": "lora"}).status_code == 403

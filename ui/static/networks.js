@@ -93,6 +93,7 @@ webui.networks = (() => {
     }
     draw(panel);
     panel.ready = true;
+    webui.previews.show();
   };
   const take = (panel, start, answer) => {
     Object.assign(panel, { answer, found: answer.found, total: answer.total });
