@@ -36,6 +36,7 @@ class Pictures:
     def __init__(self, job: GenerateJob, init: InitOptions, enlarge: Enlarge | None) -> None:
         self._job, self._init, self._enlarge = job, init, enlarge
         self._mask = None if init.inpaint is None else self._latent_mask(init.inpaint)  # L, of the size that is drawn
+        self._drawn_mask = self._mask if init.inpaint is None or init.inpaint.latent_mask is None else init.inpaint.latent_mask
         self._shown_mask = None if init.inpaint is None else self._overlay_mask(init.inpaint)
         self._overlays: list[Image.Image] = []  # RGBA: what is kept of each picture
         self._images = [self._ready(masks.flattened(image, init.background)) for image in init.images]
@@ -46,7 +47,7 @@ class Pictures:
         if init.resize_mode == LATENT:
             latent = F.interpolate(latent, size=(job.height // 8, job.width // 8), mode="bilinear")
         latent = latent.expand(job.batch_size, -1, -1, -1)
-        mask = None if self._mask is None or init.inpaint is None else _latent_sized(self._mask, latent, init.inpaint.round)
+        mask = None if self._drawn_mask is None or init.inpaint is None else _latent_sized(self._drawn_mask, latent, init.inpaint.round)
         if mask is not None and init.inpaint is not None and init.inpaint.fill >= 2:
             below = self._noise(model, latent) if init.inpaint.fill == 2 else 0
             latent = latent * (1 - mask) + below * mask
@@ -102,14 +103,14 @@ class Pictures:
         box = None if inpaint is None else inpaint.box
         if box is None and init.resize_mode != LATENT:
             image = resize(image, init.resize_mode, job.width, job.height, self._enlarge)
-        if inpaint is None or self._mask is None or self._shown_mask is None:
+        if inpaint is None or self._drawn_mask is None or self._shown_mask is None:
             return image
         if self._shown_mask.size != image.size:
             self._shown_mask = resize(self._shown_mask, init.resize_mode, *image.size)
         self._overlays.append(masks.without(image, self._shown_mask))
         if box is not None:
             image = resize(image.crop(box), FILL, job.width, job.height, self._enlarge)
-        return image if inpaint.fill == 1 else masks.filled(image, resize(self._mask, init.resize_mode, *image.size))
+        return image if inpaint.fill == 1 else masks.filled(image, resize(self._drawn_mask, init.resize_mode, *image.size))
 
     def _placed(self, image: Image.Image, index: int) -> Image.Image:
         """In its place in the whole picture, where a part was drawn alone."""

@@ -147,6 +147,7 @@ class InpaintOptions:
     overlay: bool  # what is kept comes from the original, not from the model
     with_masks: bool  # mask and masked picture are wanted, too
     condition_weight: float  # how much of the masked part is hidden from inpainting models
+    latent_mask: Image.Image | None = None  # L; in the place of the mask for the latent and for what lies below, where they differ
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,7 @@ def _inpaint(asked: Inpaint | None, request: GenerationRequest, settings: Settin
         overlay=settings["overlay_inpaint"],
         with_masks=any(settings[name] for name in ("return_mask", "return_mask_composite", "save_mask", "save_mask_composite")),
         condition_weight=settings["inpainting_mask_weight"],
+        latent_mask=asked.latent_mask.convert("L") if asked.latent_mask else None,
     )
     return options, labels, ()
 

@@ -80,6 +80,7 @@ class Inpaint:
     padding: int = 32  # pixels around the mask, where only_masked
     invert: bool = False
     mask_round: bool = True  # the mask of the latent is 0 or 1, nothing between
+    latent_mask: Image.Image | None = None  # what the latent is masked with and what lies below is filled by; not blurred; None = mask
 
 
 @dataclass(frozen=True, kw_only=True)
