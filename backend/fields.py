@@ -156,6 +156,30 @@ def to_request(values: Mapping[str, object]) -> GenerationRequest:
     return request
 
 
+def changed(request: GenerationRequest, values: Mapping[str, object]) -> GenerationRequest:
+    """The request with these fields, by key; None: as if it had not been asked for. What belongs to a part that is off changes nothing.
+
+    Raises WebUIError as to_request does.
+    """
+    _refuse_foreign(values)
+    result: Any = request
+    for key, value in values.items():
+        path = BY_KEY[key].path
+        off = [part for part in PARTS if part != path and not _get(result, part)]
+        if path in PARTS:
+            result = _with(result, path, (_get_part(result, path) or PARTS[path][0]()) if _read(BY_KEY[key], value) else None)
+        elif not _below(path, off):
+            result = _with(result, path, BY_KEY[key].default if value is None else _read(BY_KEY[key], value))
+    return result
+
+
+def _get_part(request: GenerationRequest, path: str) -> Any:
+    value: Any = request
+    for name in path.split("."):
+        value = value and getattr(value, name)
+    return value
+
+
 def _refuse_foreign(values: Mapping[str, object]) -> None:
     for key, value in values.items():
         if key not in BY_KEY and key not in NOT_YET:

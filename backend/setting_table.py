@@ -64,7 +64,10 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("grid_only_if_multiple", True, "Do not save grids consisting of one picture"),
         _s("grid_prevent_empty_spots", False, "Prevent empty spots in grid (when set to autodetect)"),
         _s("n_rows", -1, "Grid row count; use -1 for autodetect and 0 for it to be same as batch size", minimum=-1, maximum=16, step=1, soft=True),
+        _s("grid_text_active_color", "#000000", "Text color for image grids"),
+        _s("grid_text_inactive_color", "#999999", "Inactive text color for image grids"),
         _s("grid_background_color", "#ffffff", "Background color for image grids"),
+        _s("img_max_size_mp", 200, "Maximum image size", minimum=1, info="in megapixels; of the grids of X/Y/Z plot"),
         _s("jpeg_quality", 80, "Quality for saved jpeg and avif images", minimum=1, maximum=100, step=1),
         _s("webp_lossless", False, "Use lossless compression for webp images"),
         _s("export_for_4chan", True, "Save copy of large images as JPG", info="of pictures above one of the two limits below"),
@@ -270,8 +273,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 # fmt: off
 KNOWN_ELSEWHERE: Mapping[str, object] = {
     "ddim_discretize": "uniform",  # A1111 draws the same with "quad"
-    "img_max_size_mp": 200, "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "grid_text_active_color": "#000000",
-    "grid_text_inactive_color": "#999999", "save_images_before_face_restoration": False,
+    "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "save_images_before_face_restoration": False,
     "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True, "temp_dir": "",
     "clean_temp_dir_at_start": False, "notification_audio": True, "notification_volume": 100, "outdir_save": "log/images", "use_save_to_dirs_for_ui": False,
     "realesrgan_enabled_models": ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"), "dat_enabled_models": ("DAT x2", "DAT x3", "DAT x4"),

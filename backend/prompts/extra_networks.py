@@ -1,7 +1,7 @@
 """Tags of extra networks, <kind:arg:arg:name=value>: cut out of the prompt wherever they stand."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -23,6 +23,17 @@ class Tag:
 def parse(prompt: str) -> tuple[str, tuple[Tag, ...]]:
     """The prompt without its tags, and the tags in their order. Every kind is cut out, known or not, as in A1111."""
     return _TAG.sub("", prompt), tuple(_tag(match) for match in _TAG.finditer(prompt))
+
+
+def map_tags(prompt: str, change: Callable[[Tag], Tag | None]) -> str:
+    """The prompt with each tag replaced by what `change` makes of it, in its place; None takes it out. One that does not change is left as it is written."""
+
+    def written(match: re.Match[str]) -> str:
+        tag = _tag(match)
+        changed = change(tag)
+        return "" if changed is None else match[0] if changed == tag else str(changed)
+
+    return _TAG.sub(written, prompt)
 
 
 def _tag(match: re.Match[str]) -> Tag:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backend.errors import WebUIError
-from backend.fields import BY_KEY, FIELDS, from_labels, from_request, not_yet, to_request
+from backend.fields import BY_KEY, FIELDS, changed, from_labels, from_request, not_yet, to_request
 from backend.request import GenerationRequest, Hires, InitImage, Inpaint, Refiner, Sampling, Seed, Size
 from backend.settings import Settings
 
@@ -130,6 +130,18 @@ BY_KIND = {
 def test_from_request_is_the_inverse_of_to_request(values: dict[str, object]):
     request = to_request(values)
     assert to_request(from_request(request)) == request
+
+
+def test_fields_of_a_request_can_be_changed():
+    request = to_request({"prompt": "a cat", "steps": 4, "enable_hr": True, "hr_scale": 3.0})
+    again = changed(request, {"steps": "9", "hr_scale": 1.5, "refiner_switch_at": 0.2})
+    assert (again.prompt, again.sampling.steps, again.hires, again.refiner) == ("a cat", 9, Hires(scale=1.5), None)
+    assert changed(again, {"steps": None}).sampling.steps == 20
+    assert changed(again, {"enable_hr": False}).hires is None
+    assert changed(request, {"enable_hr": True}) == request
+    assert changed(to_request({}), {"enable_hr": True}).hires == Hires()
+    with pytest.raises(WebUIError, match="Sampling steps"):
+        changed(request, {"steps": "many"})
 
 
 def test_only_what_the_labels_name_comes_back():

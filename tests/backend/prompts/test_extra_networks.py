@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.prompts.extra_networks import Tag, parse
+from backend.prompts.extra_networks import Tag, map_tags, parse
 
 NAMES = st.text(st.characters(exclude_characters="<>:=\r\n", exclude_categories=["Cs"]), min_size=1, max_size=8)
 
@@ -31,3 +33,12 @@ def test_an_argument_with_two_equal_signs_is_positional():
 def test_a_written_tag_reads_back_as_itself(name: str, more: list[str], named: dict[str, str]):
     tag = Tag(kind="lora", positional=(name, *more), named=named)
     assert parse(f"a {tag} b") == ("a  b", (tag,))
+
+
+def test_tags_are_changed_in_their_places_and_others_stay_as_they_are_written():
+    def heavier(tag: Tag) -> Tag | None:
+        if tag.positional[0] == "gone":
+            return None
+        return replace(tag, positional=(tag.positional[0], "2")) if tag.positional[0] == "ink" else tag
+
+    assert map_tags("a <lora:ink:1:te=0.5>cat<lora:gone:1> <lora:x=1=2:te=1:3>", heavier) == "a <lora:ink:2:te=0.5>cat <lora:x=1=2:te=1:3>"
