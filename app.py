@@ -152,13 +152,16 @@ class Ending:
 def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationService":
     """Settings, files, styles and the queue over them."""
     from backend.catalog import Catalog
+    from backend.frozen import frozen_settings
     from backend.hashes import HashCache
     from backend.prompts.style_file import StyleFiles
     from backend.service import GenerationService
     from backend.settings import SettingsStore
 
     catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
-    return GenerationService(SettingsStore(paths.config_file), catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags))
+    return GenerationService(
+        SettingsStore(paths.config_file, frozen_settings(flags)), catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags)
+    )
 
 
 def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda restart: None) -> "ASGIApp":
@@ -199,7 +202,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         page = blocks.build(service)
         accounts = page_accounts(flags)
         app.include_router(routes.build_routes(service), dependencies=[Depends(page_login(app))] if accounts else [])
-        blocks.mount(app, page, accounts)
+        blocks.mount(app, page, accounts, head=blocks.page_head(theme=flags.theme or "", user_css=service.paths.user_css.is_file()))
         if accounts:
             app.add_middleware(GradioLogin, whole=app)
     inner = SubPath(app, flags.subpath) if flags.subpath else app

@@ -34,6 +34,9 @@ class Paths:
     outputs: Path
     config_file: Path
     styles_files: tuple[Path, ...]
+    params_file: Path | None  # A1111's params.txt: parameters of the last picture; None = they are not kept
+    localizations: Path
+    user_css: Path
     cache: Path
     extensions: Path
     browsable: tuple[Path, ...]  # folders whose pictures a request may name
@@ -59,6 +62,9 @@ class Paths:
             outputs=data / "outputs",
             config_file=_given(flags.ui_settings_file) or data / "config.json",
             styles_files=_styles(flags.styles_file) or (data / "styles.csv",),
+            params_file=None if flags.no_prompt_history else data / "params.txt",
+            localizations=_given(flags.localizations_dir) or data / "localizations",
+            user_css=data / "user.css",
             cache=data / "cache",
             extensions=data / "extensions",
             browsable=() if flags.hide_ui_dir_config else (data, *(Path(folder).expanduser().absolute() for folder in flags.gradio_allowed_path)),

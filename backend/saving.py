@@ -85,6 +85,18 @@ def saved_or_comment(task: Task, save: Callable[[], Path]) -> Path | None:
         return None
 
 
+def save_parameters(file: Path | None, infotext: str) -> None:
+    """A1111's params.txt: the last picture's. What cannot be written is told in the log alone, because the picture is there."""
+    if file is None:
+        return
+    try:
+        temporary = file.with_name(f"{file.name}.tmp")
+        temporary.write_text(infotext, "utf-8", errors="replace")
+        temporary.replace(file)
+    except OSError as error:
+        log.error("%s could not be written: %s", file, error.strerror)
+
+
 def _encoding(settings: Settings, format: str) -> Encoding:
     return Encoding(format=format, quality=settings["jpeg_quality"], lossless=settings["webp_lossless"])
 

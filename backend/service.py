@@ -28,7 +28,7 @@ from backend.progress import CancelToken, Event, FirstPass, Preview, Status, Ste
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, QueueFolder, moved, replaced
 from backend.request import GenerationRequest
-from backend.saving import make_grid, save_grid, save_init_images, save_sample, saved_or_comment
+from backend.saving import make_grid, save_grid, save_init_images, save_parameters, save_sample, saved_or_comment
 from backend.settings import Settings, SettingsStore
 from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
@@ -299,6 +299,8 @@ class GenerationService:
     def _keep(self, task: Task, decided: Plan, index: int, image: GeneratedImage) -> None:
         """Saves one picture as soon as it is there. What cannot be saved stays in the task, with a comment."""
         infotext, settings = write(decided, index, image.extra, image.unused), decided.settings
+        if index == 0 and task.counted:
+            save_parameters(self.paths.params_file, infotext)
         wanted = task.save_samples and settings["samples_save"] and (image.complete or settings["save_incomplete_images"])
         save = partial(save_sample, decided, index, image.image, infotext, self.paths, task.started or task.created)
         task.note(image.extra)

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
-from backend.errors import NotFound, WebUIError
+from backend.errors import Forbidden, NotFound, WebUIError
 from backend.setting_table import KNOWN_ELSEWHERE, SETTINGS, Setting
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def coerce(key: str, value: object) -> Any:
 class SettingsStore:
     """The person's settings, in config.json. Thread-safe; readers take a snapshot and keep it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, frozen: Mapping[str, str] = MappingProxyType({})) -> None:
+        """frozen: settings that stay as they are, and the flag that says so."""
+        self.frozen = frozen
         self._path = path
         self._lock = Lock()
         self._file: dict[str, object] = _read(path)  # what the file holds, with keys that are not ours
@@ -79,6 +82,8 @@ class SettingsStore:
         """All of these values or, with WebUIError, none. They are on the disk when this returns."""
         with self._lock:
             changed = self._current.override(values)
+            if kept := next((key for key in values if key in self.frozen and changed[key] != self._current[key]), None):
+                raise Forbidden(f"Setting {kept} cannot be changed: the program was started with {self.frozen[kept]}.")
             file = {**self._file, **{key: list(value) if isinstance(value := changed[key], tuple) else value for key in values}}
             _write(self._path, file)
             self._file, self._current = file, changed

@@ -25,6 +25,7 @@ LAYERS = (
         "backend.paths",
         "backend.settings",
         "backend.setting_table",
+        "backend.frozen",
         "backend.sampling.names",
         "backend.prompts",
         "backend.images",

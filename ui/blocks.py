@@ -1,6 +1,8 @@
 """The page as a whole: `build` makes it, `mount` puts it at / of the app."""
 
 import asyncio
+import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +14,13 @@ from backend.service import GenerationService
 from ui import extras, history, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
 
+log = logging.getLogger(__name__)
+
 STATIC = Path(__file__).parent / "static"
 # page.js makes `webui`, the others fill it
 SCRIPTS = (
-    "page.js", "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
+    "page.js", "localization.js",
+    "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "canvas.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js",
@@ -35,9 +40,9 @@ def build(service: GenerationService) -> gr.Blocks:
     return _in_a_loop(lambda: _build(service))
 
 
-def mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str] | None = None) -> FastAPI:
+def mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str] | None = None, head: str | None = None) -> FastAPI:
     """After every other route: what is mounted at / takes all that is left. accounts: {name: password} of those who may come in; none = everyone."""
-    return _in_a_loop(lambda: _mount(app, blocks, accounts or {}))
+    return _in_a_loop(lambda: _mount(app, blocks, accounts or {}, page_head() if head is None else head))
 
 
 def _build(service: GenerationService) -> gr.Blocks:
@@ -62,14 +67,14 @@ def _build(service: GenerationService) -> gr.Blocks:
     return blocks
 
 
-def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str]) -> FastAPI:
+def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str], head: str) -> FastAPI:
     _calm_queue(blocks)
     return gr.mount_gradio_app(
         app,
         blocks,
         path="/",
         theme=theme(),
-        head=head(),
+        head=head,
         auth=list(accounts.items()) or None,
         footer_links=[],
         run_history=False,
@@ -79,11 +84,14 @@ def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str]) -> Fast
     )
 
 
-def head() -> str:
-    """Styles and scripts inline: Gradio does not wait for linked ones before it runs `js_on_load`."""
+def page_head(*, theme: str = "", user_css: bool = False) -> str:
+    """Styles and scripts inline: Gradio does not wait for linked ones before it runs `js_on_load`. theme: "light" or "dark" for who has not chosen."""
     styles = [f"<style>\n{_read(name)}/*# sourceURL=ui/static/{name} */\n</style>" for name in STYLES]
     scripts = [f"<script>\n{_read(name)}//# sourceURL=ui/static/{name}\n</script>" for name in SCRIPTS]
-    return "\n".join(styles + scripts)
+    if theme not in ("", "light", "dark"):
+        log.warning("--theme %s is neither light nor dark: the page follows the visitor's system.", theme)
+    own = ['<link rel="stylesheet" href="internal/user.css">'] if user_css else []
+    return "\n".join([*styles, *own, f"<script>window.webuiTheme = {json.dumps(theme)}</script>", *scripts])
 
 
 def _read(name: str) -> str:

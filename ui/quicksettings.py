@@ -59,7 +59,7 @@ def wire(service: GenerationService, blocks: gr.Blocks, settings: QuickSettings,
 
     def choose(name: str | None, touched: bool) -> list[object]:
         entry = service.catalog.find("checkpoint", name) if name else None
-        if entry is not None:
+        if entry is not None and "sd_model_checkpoint" not in service.settings.frozen:
             service.settings.update({"sd_model_checkpoint": service.catalog.title(entry)})
         return _show(service, entry, touched, len(sizes))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from backend.preview_job import PreviewJob
 from backend.service import GenerationService
 from backend.tasks import Task
-from ui import history_routes, progress, prompt_routes, quicksettings, settings_routes
+from ui import history_routes, page_routes, progress, prompt_routes, quicksettings, settings_routes
 from ui.extras_routes import add_extras_routes
 from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
@@ -39,6 +39,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     add_library_routes(router, service)
     prompt_routes.add_routes(router, service)
     settings_routes.add_routes(router, service)
+    page_routes.add_routes(router, service)
     add_upload_routes(router, service)
     history_routes.add_routes(router, service)
     add_network_routes(router, service)

@@ -7,11 +7,11 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from backend.catalog import Catalog
 from backend.errors import WebUIError
 from backend.service import GenerationService
 from backend.settings import SETTINGS, Setting, Settings, coerce
 from ui.library_routes import Explained
+from ui.page_routes import localizations
 
 KINDS: Mapping[type, str] = {bool: "flag", int: "whole", float: "number", str: "text", tuple: "list"}
 
@@ -24,8 +24,8 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/settings")
     def read_settings() -> dict[str, Any]:
         """In the table's order; "choices" [] = anything that the kind takes."""
-        current, dynamic = service.settings.current, _files(service.catalog)
-        return {"settings": [_row(setting, current, dynamic.get(setting.key, [])) for setting in SETTINGS.values()]}
+        current, dynamic, frozen = service.settings.current, _files(service), service.settings.frozen
+        return {"settings": [_row(setting, current, dynamic.get(setting.key, [])) | {"frozen": frozen.get(setting.key, "")} for setting in SETTINGS.values()]}
 
     @router.post("/settings")
     def write_settings(body: Changes) -> Response:
@@ -56,9 +56,11 @@ def _row(setting: Setting, current: Settings, choices: list[str]) -> dict[str, A
     }
 
 
-def _files(catalog: Catalog) -> dict[str, list[str]]:
+def _files(service: GenerationService) -> dict[str, list[str]]:
     """What is to be chosen from folders."""
+    catalog = service.catalog
     return {
+        "localization": ["None", *localizations(service.paths)],
         "sd_model_checkpoint": ["", *(catalog.title(entry) for entry in catalog.entries("checkpoint"))],
         "sd_vae": ["Automatic", "None", *(entry.path.name for entry in catalog.entries("vae"))],
         "sd_lora": ["None", *(entry.stem for entry in catalog.entries("lora"))],

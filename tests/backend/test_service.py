@@ -343,3 +343,9 @@ def test_what_failed_or_was_interrupted_is_not_offered_again(opened, caplog):
     task.wait(PATIENCE)
     before.close()
     assert opened().left() == ()
+
+
+def test_the_parameters_of_the_last_picture_are_kept_but_not_those_of_drafts(service: GenerationService, tmp_path: Path):
+    task = service.submit(ask("a cat", n_iter=2)).wait(PATIENCE)
+    service.submit(ask("a draft"), save_samples=False, counted=False).wait(PATIENCE)
+    assert (tmp_path / "params.txt").read_text("utf-8") == task.images[0].infotext

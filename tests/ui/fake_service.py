@@ -75,6 +75,7 @@ class FakeCatalog:
 class FakeSettings:
     def __init__(self) -> None:
         self.current = Settings()
+        self.frozen: dict[str, str] = {}
 
     def update(self, values: Mapping[str, Any]) -> None:
         self.current = self.current.override(values)
@@ -136,7 +137,15 @@ class FakeService:
             self._tasks = []
         self._left: list[FakeTask] = []
         self.exposure = Exposure()
-        self.paths = SimpleNamespace(browsable=(folder,), cache=folder / "cache", data=folder, outputs=folder / "outputs")
+        self.paths = SimpleNamespace(
+            browsable=(folder,),
+            cache=folder / "cache",
+            data=folder,
+            outputs=folder / "outputs",
+            params_file=folder / "params.txt",
+            localizations=folder / "localizations",
+            user_css=folder / "user.css",
+        )
         self.styles = StyleFiles([folder / "styles.csv"])
         self.folder, self.catalog, self.settings = folder, FakeCatalog(folder), FakeSettings()
         self.library = FakeLibrary(self.catalog)

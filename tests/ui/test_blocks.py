@@ -4,7 +4,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from tests.ui.fake_service import FakeService
-from ui.blocks import STATIC, build, head, mount
+from ui.blocks import STATIC, build, mount, page_head
 
 A1111_IDS = """
     setting_sd_model_checkpoint txt2img_prompt txt2img_neg_prompt txt2img_generate txt2img_interrupt txt2img_skip txt2img_gallery
@@ -63,7 +63,7 @@ def test_the_idle_queue_does_not_keep_the_processor_busy(service: FakeService) -
 
 
 def test_nothing_on_the_page_points_to_another_host(service: FakeService) -> None:
-    places = re.findall(r"(?:https?:)?//[\w.-]+\.\w+", head())
+    places = re.findall(r"(?:https?:)?//[\w.-]+\.\w+", page_head())
     assert [place for place in places if "www.w3.org" not in place] == []  # the name of SVG's namespace
 
 
@@ -74,4 +74,4 @@ def test_templates_are_constants_and_text_enters_as_text() -> None:
 
 
 def test_every_static_file_is_on_the_page() -> None:
-    assert {file.name for file in STATIC.iterdir()} == set(re.findall(r"ui/static/([\w.]+)", head()))
+    assert {file.name for file in STATIC.iterdir()} == set(re.findall(r"ui/static/([\w.]+)", page_head()))

@@ -24,6 +24,7 @@ webui.bar = (() => {
     });
   };
 
-  if (stored() && !new URLSearchParams(location.search).has('__theme')) paint(stored() === 'dark');
+  const wanted = stored() || window.webuiTheme; // this browser's, else that of --theme
+  if (['light', 'dark'].includes(wanted) && !new URLSearchParams(location.search).has('__theme')) paint(wanted === 'dark');
   return { attach };
 })();

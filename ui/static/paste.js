@@ -27,9 +27,11 @@ webui.paste = (() => {
     }
   };
 
-  const pressed = tab => {
+  // With an empty prompt: the last picture's, as the server keeps them, else as this browser does.
+  const pressed = async tab => {
     const typed = webui.box(tab, 'prompt').value.trim();
-    const last = webui.gallery.picture(tab)?.infotext || localStorage.getItem('webui-last-parameters') || '';
+    const kept = typed ? null : await webui.getJSON('internal/last-parameters').catch(() => null);
+    const last = kept?.infotext || webui.gallery.picture(tab)?.infotext || localStorage.getItem('webui-last-parameters') || '';
     if (typed || last) text(tab, typed || last);
     else say(tab, 'There is no picture yet whose parameters could be read.');
   };

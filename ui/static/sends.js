@@ -4,7 +4,7 @@ webui.sends = (() => {
 
   const open = tab => {
     const buttons = Array.from(document.querySelectorAll('#tabs > .tab-wrapper [role=tab], #tabs > .tab-wrapper .overflow-dropdown button'));
-    buttons.find(button => button.textContent.trim() === tab)?.click();
+    buttons.find(button => webui.localization.original(button) === tab)?.click();
   };
 
   const receive = place => { places.push(place); };

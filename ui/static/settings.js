@@ -55,7 +55,7 @@ webui.settings = (() => {
       : setting.section === section));
     const rows = !wanted && section === 'Actions' ? actions() : found.map(row);
     part('rows').replaceChildren(...(rows.length ? rows : [webui.make('p', 'nothing', 'No setting is called so.')]));
-    for (const button of part('sections').children) button.setAttribute('aria-current', String(!wanted && button.textContent === section));
+    for (const button of part('sections').children) button.setAttribute('aria-current', String(!wanted && webui.localization.original(button) === section));
   };
 
   const row = setting => {
@@ -68,13 +68,17 @@ webui.settings = (() => {
     reset.title = `Back to the default: ${JSON.stringify(setting.default)}`;
     line.dataset.key = setting.key;
     line.append(label, input, reset, webui.make('p', 'info', setting.info), webui.make('p', 'wrong'));
+    if (setting.frozen) {
+      input.disabled = true;
+      line.querySelector('.info').textContent = [setting.info, `Fixed by ${setting.frozen}`].filter(Boolean).join('; ');
+    }
     mark(line, setting);
     return line;
   };
 
   const mark = (line, setting) => {
     line.dataset.changed = String(setting.key in changed);
-    line.querySelector('.reset').hidden = equal(now(setting), setting.default);
+    line.querySelector('.reset').hidden = !!setting.frozen || equal(now(setting), setting.default);
   };
 
   const put = (setting, value) => {
@@ -147,7 +151,7 @@ webui.settings = (() => {
 
   const actions = () => {
     const all = webui.button('Reset all settings to their defaults', () => {
-      for (const setting of settings) if (setting.key !== 'sd_model_checkpoint') put(setting, setting.default);
+      for (const setting of settings) if (setting.key !== 'sd_model_checkpoint' && !setting.frozen) put(setting, setting.default);
       part('told').textContent = 'Press "Apply settings" to make it so.';
     });
     const fields = webui.button('Reset the fields of this page', () => {
