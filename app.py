@@ -150,8 +150,9 @@ class Ending:
 
 
 def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationService":
-    """Settings, files, styles and the queue over them."""
+    """Settings, files, styles, extensions and the queue over them."""
     from backend.catalog import Catalog
+    from backend.extensions import find_extensions, load_extensions
     from backend.frozen import frozen_settings
     from backend.hashes import HashCache
     from backend.prompts.style_file import StyleFiles
@@ -159,9 +160,9 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     from backend.settings import SettingsStore
 
     catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
-    return GenerationService(
-        SettingsStore(paths.config_file, frozen_settings(flags)), catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags)
-    )
+    settings = SettingsStore(paths.config_file, frozen_settings(flags))
+    hooks = load_extensions(find_extensions(paths, settings.current, flags))
+    return GenerationService(settings, catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags), hooks)
 
 
 def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda restart: None) -> "ASGIApp":

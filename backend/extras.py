@@ -34,10 +34,6 @@ class ExtrasTask(Task):
         self.infotext = ""  # of the last picture's steps: "Postprocess upscale by: 2.0, …"
         self.texts: tuple[Mapping[str, str], ...] = ()  # of each picture: what a PNG of it says, by A1111's names
 
-    def expect(self, pictures: int) -> None:
-        self.batches = pictures
-        self.revision += 1
-
 
 def run_extras(task: ExtrasTask, catalog: Catalog, paths: Paths, worker: Worker, hear: Callable[[Event], None]) -> None:
     """Raises WebUIError for what cannot be done at all; a file of a folder that is no picture becomes a comment."""

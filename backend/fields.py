@@ -121,6 +121,9 @@ WORDS: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
     }
 )
 
+# What is asked of extensions: attributes of a request that are no fields.
+OF_EXTENSIONS = ("script", "parts")
+
 # What A1111's page calls "as in the first pass".
 AS_BEFORE = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 
@@ -153,7 +156,7 @@ def to_request(values: Mapping[str, object]) -> GenerationRequest:
     for path, value in asked.items():
         if path not in PARTS and not _below(path, off):
             request = _with(request, path, value)
-    return request
+    return replace(request, **{key: values[key] for key in OF_EXTENSIONS if key in values})
 
 
 def changed(request: GenerationRequest, values: Mapping[str, object]) -> GenerationRequest:
@@ -182,7 +185,7 @@ def _get_part(request: GenerationRequest, path: str) -> Any:
 
 def _refuse_foreign(values: Mapping[str, object]) -> None:
     for key, value in values.items():
-        if key not in BY_KEY and key not in NOT_YET:
+        if key not in BY_KEY and key not in NOT_YET and key not in OF_EXTENSIONS:
             raise WebUIError(f"Unknown field {key!r}. Known: {', '.join(BY_KEY)}.")
         if key in NOT_YET and value:
             raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported yet.")
@@ -193,8 +196,8 @@ def _below(path: str, parts: Iterable[str]) -> bool:
 
 
 def from_request(request: GenerationRequest) -> dict[str, Any]:
-    """The inverse of to_request: every field by key."""
-    return {field.key: _get(request, field.path) for field in FIELDS}
+    """The inverse of to_request: every field by key, and what is asked of extensions."""
+    return {**{field.key: _get(request, field.path) for field in FIELDS}, **{key: getattr(request, key) for key in OF_EXTENSIONS}}
 
 
 def from_labels(labels: Mapping[str, str], settings: Settings = Settings()) -> dict[str, Any]:  # noqa: B008 (a frozen value)

@@ -48,6 +48,15 @@ def join_labels(labels: Mapping[str, str]) -> str:
     return ", ".join(label if label == value else f"{label}: {_quote(value)}" for label, value in labels.items())
 
 
+def with_labels(text: str, labels: Mapping[str, str]) -> str:
+    """A text of parameters with more of them, before "Version"."""
+    added = ", ".join(f"{label}: {_quote(str(value))}" for label, value in labels.items())
+    if not added:
+        return text
+    head, mark, version = text.rpartition(", Version: ")
+    return f"{head}, {added}{mark}{version}" if mark and "\n" not in version else f"{text}, {added}" if text else added
+
+
 def network_name(name: str) -> str:
     """As it stands in "Lora hashes"."""
     return name.replace(":", "").replace(",", "")

@@ -17,7 +17,7 @@ from PIL import Image
 from backend.errors import WebUIError
 from backend.fields import from_request, to_request
 from backend.images.metadata import open_image
-from backend.request import GenerationRequest
+from backend.request import GenerationRequest, ScriptCall
 from backend.settings import Settings
 from backend.tasks import Task
 
@@ -112,13 +112,17 @@ def _record(task: Task, folder: Path) -> dict[str, object]:
 
 def _kept(value: Any, path: Path) -> Any:
     """As JSON has it; pictures go into files beside."""
+    if isinstance(value, ScriptCall):
+        return {"title": value.title, "values": _kept(value.values, path)}
     if isinstance(value, Image.Image):
         file = path.with_suffix(".png")
         (value if value.mode in PNG_MODES else value.convert("RGB")).save(file, compress_level=1)
         return {"file": file.name}
     if isinstance(value, tuple) and any(isinstance(item, Image.Image) for item in value):
         return [_kept(item, path.with_name(f"{path.name}-{number}")) for number, item in enumerate(value)]
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {key: _kept(item, path.with_name(f"{path.name}-{number}")) for number, (key, item) in enumerate(value.items())}
+    return value
 
 
 def _read(folder: Path) -> Task | None:
@@ -146,14 +150,26 @@ def _read(folder: Path) -> Task | None:
 
 def _request(values: dict[str, Any], folder: Path) -> GenerationRequest:
     prompts, negative_prompts = (tuple(values.pop(key)) for key in ("prompts", "negative_prompts"))
+    script, parts = values.pop("script", None), values.pop("parts", {})
     read = {key: _back(value, folder) for key, value in values.items()}
-    return replace(to_request(read), prompts=prompts, negative_prompts=negative_prompts)
+    return replace(
+        to_request(read),
+        prompts=prompts,
+        negative_prompts=negative_prompts,
+        script=ScriptCall(title=script["title"], values=_values(script["values"], folder)) if script else None,
+        parts={title: _values(given, folder) for title, given in parts.items()},
+    )
+
+
+def _values(given: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Of the controls of a script or part."""
+    return {key: _back(value, folder) for key, value in given.items()}
 
 
 def _back(value: Any, folder: Path) -> Any:
     if isinstance(value, dict) and value.keys() == {"file"}:
         return open_image(folder / Path(value["file"]).name)
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return [_back(item, folder) for item in value]
     return value
 

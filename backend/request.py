@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from PIL import Image
 
@@ -95,10 +96,19 @@ class InitImage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScriptCall:
+    """A script of an extension, which takes the whole generation over. values: of its controls, by key; what is missing has its default."""
+
+    title: str
+    values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """One press of Generate: batch_size × n_iter pictures. A part that is None is switched off.
 
     prompts and negative_prompts: one for each picture, instead of the one for all; empty = the one for all. Styles are merged into each.
+    parts: of those extensions that take part in every picture, the values of their controls, by title.
     Checkpoint, VAE, clip skip and every other setting for this request alone go into override_settings, by A1111's keys.
     """
 
@@ -119,3 +129,5 @@ class GenerationRequest:
     tiling: bool | None = None
     disable_extra_networks: bool = False
     override_settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    script: ScriptCall | None = None
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))

@@ -4,32 +4,31 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from threading import Condition, Thread
 
-from PIL import Image
-
 from backend.catalog import Catalog
+from backend.draw_request import Drawing, Studio, hear
 from backend.errors import EngineFailed, NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.extras import ExtrasTask, run_extras
 from backend.extras_request import ExtrasRequest
 from backend.history import History
-from backend.images.metadata import Encoding, encode
-from backend.infotext import lora_hashes, write
-from backend.job import GeneratedImage, LoadJob, ModelOptions
+from backend.job import LoadJob, ModelOptions
 from backend.library import Library
 from backend.marks import Marks
 from backend.paths import Paths
-from backend.plan import Plan, plan, plan_load
-from backend.progress import CancelToken, Event, FirstPass, Preview, Status, Step
+from backend.plan import Plan, plan_load
+from backend.plugins import Hooks
+from backend.progress import CancelToken
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, QueueFolder, moved, replaced
 from backend.request import GenerationRequest
-from backend.saving import make_grid, save_grid, save_init_images, save_parameters, save_sample, saved_or_comment
-from backend.settings import Settings, SettingsStore
+from backend.saving import saved_or_comment
+from backend.script_session import run_script
+from backend.settings import SettingsStore
 from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
 
@@ -50,6 +49,7 @@ class GenerationService:
         paths: Paths,
         styles: StyleFiles,
         exposure: Exposure = Exposure(),  # noqa: B008 (a frozen value)
+        hooks: Hooks | None = None,
     ) -> None:
         self.settings = settings
         self.catalog = catalog
@@ -58,8 +58,9 @@ class GenerationService:
         self.styles = styles
         self.paths = paths
         self.exposure = exposure
+        self.hooks = hooks or Hooks()
         self._worker = worker
-        self._draw = random.Random()
+        self._studio = Studio(catalog=catalog, worker=worker, paths=paths, styles=styles, hooks=self.hooks, random=random.Random(), count=self.library.count)
         self._changed = Condition()
         self._queue: list[Task] = []
         self._running: Task | None = None
@@ -205,17 +206,9 @@ class GenerationService:
 
     def rescue(self, task: Task) -> None:
         """Saves what an ended task has drawn for someone who is gone, if pictures are saved at all."""
-        if task.plan is not None and task.plan.settings["samples_save"]:
-            task.images = tuple(self._rescued(task, task.plan, image) for image in task.images)
+        if any(image.save for image in task.images):
+            task.images = tuple(_rescued(task, image) for image in task.images)
             log.warning("The client of %s is gone: its pictures are saved", task.id)
-
-    def _rescued(self, task: Task, decided: Plan, image: SavedImage) -> SavedImage:
-        wanted = image.complete or decided.settings["save_incomplete_images"]
-        if image.path or image.pixels is None or image.grid or image.beside or not wanted:
-            return image
-        index = next(index for index, planned in enumerate(decided.images) if planned.seed == image.seed)
-        save = partial(save_sample, decided, index, image.pixels, image.infotext, self.paths, task.started or task.created)
-        return replace(image, path=saved_or_comment(task, save))
 
     def _load(self, model: ModelOptions | None) -> None:
         self._worker.run(LoadJob(model=model), lambda event: None, CancelToken())
@@ -264,25 +257,15 @@ class GenerationService:
     def _run(self, task: Task) -> None:
         began = time.monotonic()
         if isinstance(task, ExtrasTask):
-            run_extras(task, self.catalog, self.paths, self._worker, partial(_hear, task))
+            run_extras(task, self.catalog, self.paths, self._worker, partial(hear, task))
             log.info("extras: %d pictures in %.1f s", len(task.images), time.monotonic() - began)
             return
-        decided = plan(task.request, task.settings, self.catalog, self.styles.table, draw=self._draw, vae_file=self.paths.vae_file)
-        task.decide(decided)
-        if decided.request.init is not None and decided.settings["save_init_img"]:
-            saved_or_comment(task, partial(save_init_images, decided, self.paths))
-        first = 0
-        for batch, job in enumerate(decided.jobs):
-            task.begin_batch(batch)
-            if task.interrupted:
-                break
-            for image in self._worker.run(job, partial(self._hear, task, decided, first), task.cancel):
-                self._keep(task, decided, first + image.index, image)
-                if task.counted:
-                    self.library.count(job)
-            first += job.batch_size
-        self._add_grid(task, decided)
-        log.info("%s", _report(task, time.monotonic() - began))
+        if task.request.script is not None:
+            run_script(task, task.request.script, self._studio)
+        else:
+            Drawing(task, self._studio).draw(task.request)
+        if task.plan is not None:
+            log.info("%s", _report(task, task.plan, time.monotonic() - began))
 
     def _ended(self, task: Task, failure: WebUIError | None) -> None:
         with self._changed:
@@ -296,80 +279,17 @@ class GenerationService:
                 self._folder.drop(task)
             task.finish(failure)
 
-    def _keep(self, task: Task, decided: Plan, index: int, image: GeneratedImage) -> None:
-        """Saves one picture as soon as it is there. What cannot be saved stays in the task, with a comment."""
-        infotext, settings = write(decided, index, image.extra, image.unused), decided.settings
-        if index == 0 and task.counted:
-            save_parameters(self.paths.params_file, infotext)
-        wanted = task.save_samples and settings["samples_save"] and (image.complete or settings["save_incomplete_images"])
-        save = partial(save_sample, decided, index, image.image, infotext, self.paths, task.started or task.created)
-        task.note(image.extra)
-        task.note(lora_hashes(decided, index, image.unused))
-        task.comment(*image.comments)
-        task.add(
-            SavedImage(
-                pixels=image.image,
-                path=saved_or_comment(task, save) if wanted else None,
-                infotext=infotext,
-                seed=decided.images[index].seed,
-                complete=image.complete,
-            )
-        )
-        for pixels, suffix, shown, kept in _beside(image, settings):
-            save = partial(save_sample, decided, index, pixels, infotext, self.paths, task.started or task.created, suffix=suffix)
-            path = saved_or_comment(task, save) if wanted and kept else None
-            if shown:
-                task.add(SavedImage(pixels=pixels, path=path, infotext="", seed=decided.images[index].seed, beside=True))
 
-    def _hear(self, task: Task, decided: Plan, first: int, event: Event) -> None:
-        """first: index of the batch's first picture."""
-        if not isinstance(event, FirstPass):
-            _hear(task, event)
-        elif task.save_samples and decided.settings["save_images_before_highres_fix"]:
-            infotext, started = write(decided, first + event.index, {}), task.started or task.created
-            suffix = "-before-highres-fix"
-            saved_or_comment(task, partial(save_sample, decided, first + event.index, event.image, infotext, self.paths, started, suffix=suffix))
-
-    def _add_grid(self, task: Task, decided: Plan) -> None:
-        """Of all pictures of the task, behind them."""
-        pixels = make_grid(decided, [image.image for image in task.images if not image.beside]) if task.save_grid else None
-        if pixels is None:
-            return
-        infotext, settings = write(decided, 0, task.extra), decided.settings
-        path = (
-            saved_or_comment(task, partial(save_grid, decided, pixels, infotext, self.paths, task.started or task.created)) if settings["grid_save"] else None
-        )
-        if settings["return_grid"]:
-            task.add(SavedImage(pixels=pixels, path=path, infotext=infotext, seed=decided.images[0].seed, grid=True))
-
-
-def _beside(image: GeneratedImage, settings: Settings) -> Iterator[tuple[Image.Image, str, bool, bool]]:
-    """What comes with a picture of img2img: pixels, end of the file's name, whether it is shown, whether it is saved."""
-    if image.uncorrected is not None:
-        yield image.uncorrected, "-before-color-correction", False, settings["save_images_before_color_correction"]
-    if image.mask is not None:
-        yield image.mask, "-mask", settings["return_mask"], settings["save_mask"]
-    if image.masked is not None:
-        yield image.masked, "-mask-composite", settings["return_mask_composite"], settings["save_mask_composite"]
+def _rescued(task: Task, image: SavedImage) -> SavedImage:
+    return image if image.save is None or image.pixels is None else replace(image, path=saved_or_comment(task, image.save), save=None)
 
 
 def _id(given: str) -> str:
     return given or f"task({uuid.uuid4().hex[:15]})"
 
 
-def _hear(task: Task, event: Event) -> None:
-    match event:
-        case Status():
-            task.tell(event.text)
-        case Step():
-            task.advance(event.step, event.steps)
-        case Preview():
-            task.show(encode(event.image, "", Encoding(format=task.settings["live_previews_image_format"])))
-
-
-def _report(task: Task, seconds: float) -> str:
+def _report(task: Task, decided: Plan, seconds: float) -> str:
     """ "img2img: 2 pictures of 512x512 in 8.3 s"."""
-    assert task.plan is not None
-    count, job = sum(not image.grid and not image.beside for image in task.images), task.plan.jobs[0]
+    count, job = sum(not image.grid and not image.beside for image in task.images), decided.jobs[0]
     stopped = " (interrupted)" if task.interrupted else ""
-    return f"{task.plan.tab}: {count} picture{'s' if count != 1 else ''} of {job.width}x{job.height}, {job.sampling.steps} steps, in {seconds:.1f} s{stopped}"
+    return f"{decided.tab}: {count} picture{'s' if count != 1 else ''} of {job.width}x{job.height}, {job.sampling.steps} steps, in {seconds:.1f} s{stopped}"

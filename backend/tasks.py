@@ -4,10 +4,10 @@ The service writes; page and API read, at any time and without a lock.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from typing import Literal
 from PIL import Image
 
 from backend.errors import WebUIError
-from backend.plan import Plan
+from backend.plan import Plan, PlannedImage
 from backend.progress import CancelToken
 from backend.request import GenerationRequest
 from backend.settings import Settings
@@ -34,6 +34,8 @@ class SavedImage:
     grid: bool = False
     beside: bool = False  # of inpainting, behind its picture: the mask, or what was drawn anew alone
     complete: bool = True  # False: interrupted or skipped on the way
+    front: bool = False  # shown before all others
+    save: Callable[[], Path] | None = field(default=None, repr=False, compare=False)  # of one that was not to be saved: does it after all
 
     @property
     def image(self) -> Image.Image:
@@ -60,13 +62,15 @@ class Task:
         self.finished: datetime | None = None
         self.state: State = "queued"
         self.failure: WebUIError | None = None
-        self.plan: Plan | None = None
+        self.plan: Plan | None = None  # of a script: that of its first picture
+        self.planned: tuple[PlannedImage, ...] = ()  # every picture of every plan
         self.images: tuple[SavedImage, ...] = ()  # in the order drawn, then the grid
         self.comments: tuple[str, ...] = ()
         self.extra: dict[str, str] = {}  # infotext fields that plan and run added
         self.status = ""  # "Loading checkpoint …"; "" while sampling
-        self.batch = 0  # number of the batch that is drawn now, from 0
+        self.batch = 0  # number of the batch that is drawn now, from 0; of a script that of its picture
         self.batches = request.n_iter
+        self.weight = 1  # how many of them are drawn at once
         self.step = 0
         self.steps = request.sampling.steps
         self.preview: bytes | None = None  # the batch as it looks now, in the format that the settings name
@@ -93,7 +97,7 @@ class Task:
         """0…1 over all batches."""
         if self.state == "done":
             return 1.0
-        return min((self.batch + self.step / max(self.steps, 1)) / max(self.batches, 1), 1.0)
+        return min((self.batch + self.weight * self.step / max(self.steps, 1)) / max(self.batches, 1), 1.0)
 
     @property
     def eta(self) -> float | None:
@@ -117,8 +121,16 @@ class Task:
         self.revision += 1
 
     def decide(self, plan: Plan) -> None:
-        self.plan, self.batches, self.extra = plan, len(plan.jobs), dict(plan.extra)
+        """May come again: a script decides for each of its pictures."""
+        if self.plan is None:
+            self.plan, self.batches, self.extra = plan, len(plan.jobs), dict(plan.extra)
+        self.planned = (*self.planned, *plan.images)
         self.comment(*plan.comments)
+
+    def expect(self, pictures: int) -> None:
+        """So many will be drawn in all."""
+        self.batches = max(pictures, 1)
+        self.revision += 1
 
     def tell(self, status: str) -> None:
         self.status = status
@@ -134,8 +146,8 @@ class Task:
             known = self.extra.get(label, value) if label.endswith(" hashes") else value
             self.extra[label] = known if known == value else ", ".join(dict.fromkeys((*known.split(", "), *value.split(", "))))
 
-    def begin_batch(self, batch: int) -> None:
-        self.batch, self.step, self.cancel = batch, 0, CancelToken()
+    def begin_batch(self, batch: int, weight: int = 1) -> None:
+        self.batch, self.weight, self.step, self.cancel = batch, weight, 0, CancelToken()
         if self.interrupted:  # between the two batches
             self.cancel.interrupt()
         self.revision += 1
@@ -156,7 +168,7 @@ class Task:
 
     def forget_pixels(self, *, unsaved: bool = False) -> None:
         """Of what lies on the disk; of all, if nobody will ask for the unsaved ones any more."""
-        self.images = tuple(replace(image, pixels=None) if image.path or unsaved else image for image in self.images)
+        self.images = tuple(replace(image, pixels=None, save=None) if image.path or unsaved else image for image in self.images)
 
     def interrupt(self) -> None:
         self.interrupted = True

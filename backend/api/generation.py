@@ -14,6 +14,7 @@ from backend.api.base64_image import encode
 from backend.api.pictures import decoded
 from backend.api.progress import timestamp
 from backend.api.schemas import ImageToImageResponse, Img2ImgBody, TextToImageResponse, Txt2ImgBody
+from backend.api.scripts import called
 from backend.api.waiting import ended
 from backend.catalog import Catalog
 from backend.errors import WebUIError
@@ -45,13 +46,15 @@ def add_generation(router: APIRouter, service: GenerationService) -> None:
 async def asked(service: GenerationService, body: BaseModel) -> tuple[GenerationRequest, dict[str, Any]]:
     """The request of either body, and its values by A1111's keys, as an answer repeats them. Raises WebUIError and HTTPException."""
     parameters = _parameters(body, service.settings.current, service.catalog)
-    if "init_images" not in parameters:
-        values = _asked(parameters) | await asyncio.to_thread(_first_pass, parameters, service.settings.current)
+    tab = "img2img" if "init_images" in parameters else "txt2img"
+    scripts = await asyncio.to_thread(called, service, tab, parameters)
+    if tab == "txt2img":
+        values = _asked(parameters) | scripts | await asyncio.to_thread(_first_pass, parameters, service.settings.current)
         return to_request(values), {**parameters, "firstpass_image": None}
     if not parameters["init_images"]:
         raise HTTPException(404, "Init image not found")
     parameters["firstpass_image"] = None  # A1111 has the field here, too, and does not read it
-    values = _asked(parameters) | await asyncio.to_thread(_pictures, parameters, service.settings.current)
+    values = _asked(parameters) | scripts | await asyncio.to_thread(_pictures, parameters, service.settings.current)
     told = parameters if parameters["include_init_images"] else {**parameters, "init_images": None, "mask": None}
     return to_request(values), told
 
@@ -86,7 +89,6 @@ def _pictures(parameters: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _parameters(body: BaseModel, settings: Settings, catalog: Catalog) -> dict[str, Any]:
     """The whole request by A1111's keys: what the body says, then what its infotext says, then the defaults."""
-    _refuse_scripts(body)
     if body.model_extra:
         log.info("ignored what is no field of A1111's: %s", ", ".join(body.model_extra))
     values = {key: getattr(body, key) for key in type(body).model_fields}
@@ -111,15 +113,8 @@ def _of_infotext(text: str, said: dict[str, Any], settings: Settings, catalog: C
     return {**told, **said, **({"override_settings": overrides} if overrides else {})}
 
 
-def _refuse_scripts(body: Any) -> None:
-    """A1111's words, so that its clients find in them what they look for."""
-    for name in (body.script_name, *(body.alwayson_scripts or {})):
-        if name:
-            raise HTTPException(422, f"Script '{name}' not found")
-
-
 def _answer(task: Task, plan: Plan, parameters: dict[str, Any]) -> JSONResponse:
-    shown = sorted(task.images, key=lambda image: not image.grid)  # the grid first, as in A1111
+    shown = sorted(task.images, key=lambda image: not (image.grid or image.front))  # the grid first, as in A1111
     images = [encode(image, plan.settings) for image in shown] if parameters["send_images"] is not False else []
     return JSONResponse({"images": images, "parameters": parameters, "info": json.dumps(_info(task, plan, shown))})
 
@@ -129,13 +124,13 @@ def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
     request, first = plan.request, plan.images[0]
     return {
         "prompt": first.prompt,
-        "all_prompts": [image.prompt for image in plan.images],
+        "all_prompts": [image.prompt for image in task.planned],
         "negative_prompt": first.negative_prompt,
-        "all_negative_prompts": [image.negative_prompt for image in plan.images],
+        "all_negative_prompts": [image.negative_prompt for image in task.planned],
         "seed": first.seed,
-        "all_seeds": [image.seed for image in plan.images],
+        "all_seeds": [image.seed for image in task.planned],
         "subseed": first.subseed,
-        "all_subseeds": [image.subseed for image in plan.images],
+        "all_subseeds": [image.subseed for image in task.planned],
         "subseed_strength": request.seed.subseed_strength,
         "width": plan.size.width,
         "height": plan.size.height,

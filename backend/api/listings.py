@@ -13,8 +13,6 @@ from backend.api.schemas import (
     PromptStyleItem,
     SamplerItem,
     SchedulerItem,
-    ScriptInfo,
-    ScriptsList,
     SDModelItem,
     SDVaeItem,
 )
@@ -47,14 +45,6 @@ def _add_names(router: APIRouter, service: GenerationService) -> None:
     @router.get("/latent-upscale-modes", response_model=list[LatentUpscalerModeItem])
     async def get_latent_upscale_modes() -> object:
         return [{"name": mode.label} for mode in LATENT_UPSCALE_MODES]
-
-    @router.get("/scripts", response_model=ScriptsList)
-    async def get_scripts_list() -> object:
-        return ScriptsList(txt2img=[], img2img=[])
-
-    @router.get("/script-info", response_model=list[ScriptInfo])
-    async def get_script_info() -> object:
-        return []
 
     @router.get("/extensions", response_model=list[ExtensionItem])
     async def get_extensions_list() -> object:

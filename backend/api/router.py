@@ -11,6 +11,7 @@ from backend.api.listings import add_listings
 from backend.api.options import add_options
 from backend.api.pictures import add_pictures
 from backend.api.progress import add_progress
+from backend.api.scripts import add_scripts
 from backend.api.server import Stop, add_server, add_sysinfo
 from backend.api.strict_json import StrictRoute
 from backend.flags import Flags
@@ -23,6 +24,7 @@ def build_router(service: GenerationService, flags: Flags, stop: Stop) -> APIRou
     add_generation(router, service)
     add_progress(router, service)
     add_listings(router, service)
+    add_scripts(router, service)
     add_options(router, service, flags)
     add_extras(router, service)
     add_pictures(router, service)

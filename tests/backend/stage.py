@@ -7,6 +7,7 @@ from backend.catalog import Catalog
 from backend.flags import parse_flags
 from backend.hashes import HashCache
 from backend.paths import Paths
+from backend.plugins import Hooks
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest, Sampling, Seed, Size
 from backend.service import GenerationService
@@ -26,7 +27,7 @@ def write_safetensors(path: Path, metadata: dict[str, str] | None = None) -> Pat
     return path
 
 
-def open_service(folder: Path, worker: Worker | None = None, **settings: object) -> GenerationService:
+def open_service(folder: Path, worker: Worker | None = None, hooks: Hooks | None = None, **settings: object) -> GenerationService:
     """Two checkpoints, a VAE and a Lora called ink."""
     paths = Paths.from_flags(parse_flags(["--data-dir", str(folder)]), folder)
     paths.ensure()
@@ -39,9 +40,8 @@ def open_service(folder: Path, worker: Worker | None = None, **settings: object)
     store = SettingsStore(paths.config_file)
     if settings:
         store.update(settings)
-    return GenerationService(
-        store, Catalog(paths, HashCache(paths.cache / "hashes.db")), worker or LocalWorker(FakeEngine()), paths, StyleFiles(paths.styles_files)
-    )
+    catalog, styles = Catalog(paths, HashCache(paths.cache / "hashes.db")), StyleFiles(paths.styles_files)
+    return GenerationService(store, catalog, worker or LocalWorker(FakeEngine()), paths, styles, hooks=hooks)
 
 
 def ask(prompt: str = "a cat", *, seed: int = 7, steps: int = 3, batch_size: int = 1, n_iter: int = 1, **fields: object) -> GenerationRequest:

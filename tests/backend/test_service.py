@@ -172,7 +172,7 @@ def test_a_picture_that_cannot_be_saved_is_not_lost(service: GenerationService, 
 
 
 def test_a_mistake_in_our_own_code_fails_the_task_and_not_the_service(service: GenerationService, monkeypatch, caplog):
-    monkeypatch.setattr("backend.service.write", lambda *_: 1 / 0)
+    monkeypatch.setattr("backend.draw_request.write", lambda *_: 1 / 0)
     assert "ZeroDivisionError" in str(service.submit(ask()).wait(PATIENCE).error)
     monkeypatch.undo()
     assert service.submit(ask()).wait(PATIENCE).state == "done"

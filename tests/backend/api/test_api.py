@@ -171,7 +171,8 @@ def test_what_cannot_be_drawn_is_refused_with_a_sentence(client: TestClient, cap
 @pytest.mark.parametrize("fields", [{"script_name": "nosuch"}, {"alwayson_scripts": {"nosuch": {"args": []}}}])
 def test_unknown_scripts_are_refused_in_a1111s_words(client: TestClient, fields: dict):
     answer = client.post("/sdapi/v1/txt2img", json={**SMALL, **fields})
-    assert (answer.status_code, answer.json()) == (422, {"error": "HTTPException", "detail": "Script 'nosuch' not found", "body": "", "errors": ""})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("Script 'nosuch' not found")
 
 
 @pytest.mark.parametrize(("field", "value"), [("steps", "many"), ("styles", "x")])

@@ -19,8 +19,10 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 import app
+from backend.errors import WebUIError
 from backend.flags import parse_flags
 from backend.service import GenerationService
+from backend.tasks import Task
 from tests.backend.stage import open_service
 from tests.backend.test_service import stepping, until
 from tests.backend.workers.fake_engine import colour
@@ -79,13 +81,17 @@ def test_a_picture_that_cannot_be_saved_is_answered_with_the_reason(
     assert len(files(tmp_path)) == len(before) + 1
 
 
-def test_a_picture_deleted_before_it_was_answered_is_a_404_with_a_sentence(client: TestClient, service: GenerationService, monkeypatch: pytest.MonkeyPatch):
-    def lose(task: Any, decided: object) -> None:
+def test_a_picture_deleted_before_it_was_answered_is_a_404_with_a_sentence(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    finish = Task.finish
+
+    def lose(task: Task, failure: WebUIError | None = None) -> None:
         task.forget_pixels()
-        task.images[0].path.unlink()
+        if task.images and task.images[0].path:
+            task.images[0].path.unlink()
+        finish(task, failure)
 
     with monkeypatch.context() as broken:
-        broken.setattr(service, "_add_grid", lose)
+        broken.setattr(Task, "finish", lose)
         answer = client.post("txt2img", json=SMALL)
     assert (answer.status_code, "deleted or moved" in answer.json()["detail"]) == (404, True)
     assert client.post("txt2img", json=SMALL).status_code == 200

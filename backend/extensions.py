@@ -1,0 +1,132 @@
+"""Finds extensions – folders with an extension.py, and installed packages with an entry point – and loads those that are on."""
+
+import configparser
+import importlib
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec
+from pathlib import Path
+
+from backend.flags import Flags
+from backend.paths import Paths
+from backend.plugins import Extension, Hooks
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PACKAGE = "extensions"  # extensions/<name>/<module>.py is imported as extensions.<name>.<module>
+FRONT, METADATA = "extension.py", "metadata.ini"
+ENTRY_POINTS = "webui.extensions"
+# Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
+SHIPPED = ("extra_options",)
+
+
+def find_extensions(paths: Paths, settings: Settings, flags: Flags) -> tuple[Extension, ...]:
+    """Shipped ones first, then by name. A folder without extension.py is none of ours and is passed over."""
+    folders = {folder.name: folder for root in (paths.extensions, paths.root / PACKAGE) for folder in _folders(root)}
+    found = [_read(folder, folder.parent == paths.root / PACKAGE) for folder in folders.values()]
+    found += [Extension(name=point.name, version=_version(point)) for point in _points() if point.name not in folders]
+    off = _switched_off(settings, flags)
+    ordered = sorted(found, key=lambda one: (not one.shipped, one.name.lower()))
+    return tuple(replace(one, enabled=not (one.name in off or "*" in off or ("+" in off and not one.shipped))) for one in ordered)
+
+
+def load_extensions(found: Iterable[Extension]) -> Hooks:
+    """Imports those that are on. What fails is named in its `error` and in the log, and the rest goes on."""
+    extensions, plugins = [], {}
+    available = {one.name for one in found if one.enabled}
+    for extension in found:
+        if extension.enabled:
+            try:
+                _check(extension, available)
+                plugins[extension.name] = _module(extension)
+            except (Exception, SystemExit) as error:  # whatever a stranger's module comes up with as it is imported
+                log.exception("The extension %s cannot be loaded", extension.name)
+                extension = replace(extension, error=_sentence(error))
+        extensions.append(extension)
+    return Hooks(extensions, plugins)
+
+
+def mount(name: str, folder: Path) -> None:
+    """Lets `extensions.<name>.…` be imported from this folder, wherever it lies. Modules from another folder of that name are forgotten."""
+    package = f"{PACKAGE}.{name}"
+    known = sys.modules.get(package)
+    if known is not None and list(getattr(known, "__path__", ())) == [str(folder)]:
+        return
+    forget(name)
+    importlib.import_module(PACKAGE)
+    spec = ModuleSpec(package, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    sys.modules[package] = module_from_spec(spec)
+
+
+def forget(name: str) -> None:
+    """What was imported of it is imported anew the next time."""
+    package = f"{PACKAGE}.{name}"
+    for module in [module for module in sys.modules if module == package or module.startswith(f"{package}.")]:
+        del sys.modules[module]
+    importlib.invalidate_caches()
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    if root.is_dir():
+        yield from sorted(folder for folder in root.iterdir() if (folder / FRONT).is_file() and not folder.name.startswith("."))
+
+
+def _read(folder: Path, own: bool) -> Extension:
+    """own: below the program's folder."""
+    metadata = configparser.ConfigParser()
+    shipped, error = own and folder.name in SHIPPED, ""
+    try:
+        metadata.read(folder / METADATA, encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError) as problem:
+        error = f"{METADATA} cannot be read: {problem}"
+    section = metadata["Extension"] if metadata.has_section("Extension") else {}
+    return Extension(
+        name=folder.name,
+        title=section.get("Name", ""),
+        version=section.get("Version", ""),
+        requires=tuple(part.strip() for part in section.get("Requires", "").split(",") if part.strip()),
+        folder=folder,
+        shipped=shipped,
+        error=error,
+    )
+
+
+def _switched_off(settings: Settings, flags: Flags) -> set[str]:
+    """Names; "+" stands for all that did not come with the program, "*" for all."""
+    kind = settings["disable_all_extensions"]
+    everything = {"*"} if flags.disable_all_extensions or kind == "all" else set()
+    extra = {"+"} if flags.disable_extra_extensions or kind == "extra" else set()
+    return {*settings["disabled_extensions"], *everything, *extra}
+
+
+def _check(extension: Extension, available: set[str]) -> None:
+    if extension.error:
+        raise ImportError(extension.error)
+    if missing := [name for name in extension.requires if name not in available]:
+        raise ImportError(f"It needs the extension {', '.join(missing)}, which is not installed or switched off.")
+
+
+def _module(extension: Extension) -> object:
+    if extension.folder is None:
+        return next(point for point in _points() if point.name == extension.name).load()
+    mount(extension.name, extension.folder)
+    return importlib.import_module(f"{PACKAGE}.{extension.name}.{Path(FRONT).stem}")
+
+
+def _points() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINTS))
+
+
+def _version(point: EntryPoint) -> str:
+    return point.dist.version if point.dist else ""
+
+
+def _sentence(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text if type(error) is ImportError else f"{type(error).__name__}: {text}"

@@ -1,0 +1,171 @@
+"""The extensions that are loaded, and the calls of their hooks: what one of them raises is named and passed over, and the others go on."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from backend import hooks
+from backend.catalog import Catalog
+from backend.controls import Control, complete, from_positions
+from backend.errors import ERROR, Interrupted, WebUIError
+from backend.scripts import Part, Script
+from backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+Which = TypeVar("Which", Script, Part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """One that was found. error: why it is not loaded though it is on."""
+
+    name: str  # of its folder or entry point
+    title: str = ""
+    version: str = ""
+    requires: tuple[str, ...] = ()  # names of other extensions
+    folder: Path | None = None  # None = an installed package
+    shipped: bool = False
+    enabled: bool = True
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned(Generic[Which]):
+    """A script or part, and the name of the extension that it is from."""
+
+    extension: str
+    of: Which
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    extension: str
+    where: str  # "controls of X/Y/Z plot"
+    error: str
+
+
+class Hooks:
+    """What the loaded extensions add. plugins: module or object by the extension's name. Thread-safe."""
+
+    def __init__(self, extensions: Iterable[Extension] = (), plugins: Mapping[str, object] | None = None) -> None:
+        self._lock = Lock()
+        self._problems: tuple[Problem, ...] = ()
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(hooks)
+        # The last one registered is the first one called.
+        refused = {name: error for name, plugin in reversed(tuple((plugins or {}).items())) if (error := self._register(name, plugin))}
+        self.extensions = tuple(replace(one, error=refused.get(one.name, one.error)) for one in extensions)
+        self._scripts = self._titled("scripts", Script.__name__)
+        self._parts = self._titled("parts", Part.__name__)
+
+    # ---- what there is
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What went wrong since the start, the last one of each place."""
+        return self._problems
+
+    def scripts(self, tab: str) -> tuple[Owned[Script], ...]:
+        return tuple(owned for owned in self._scripts if tab in owned.of.tabs)
+
+    def parts(self, tab: str) -> tuple[Owned[Part], ...]:
+        return tuple(owned for owned in self._parts if tab in owned.of.tabs)
+
+    def script(self, title: str, tab: str) -> Owned[Script]:
+        """By its title, in any case. Raises WebUIError in A1111's words, with the known ones."""
+        return _find(title, self.scripts(tab))
+
+    def part(self, title: str, tab: str) -> Owned[Part]:
+        return _find(title, self.parts(tab))
+
+    def controls(self, owned: Owned[Script] | Owned[Part], tab: str, catalog: Catalog, settings: Settings) -> tuple[Control, ...]:
+        """Raises WebUIError, with the extension's name, where it fails to tell them."""
+        try:
+            return tuple(owned.of.controls(tab, catalog, settings))
+        except Exception as error:
+            raise WebUIError(self.failed(owned.extension, f"the controls of {owned.of.title}", error)) from error
+
+    def values(self, owned: Owned[Script] | Owned[Part], given: Mapping[str, Any], tab: str, catalog: Catalog, settings: Settings) -> dict[str, Any]:
+        """A value for every control. Raises WebUIError for what a control does not take."""
+        return complete(self.controls(owned, tab, catalog, settings), given, catalog)
+
+    def positional(self, owned: Owned[Script] | Owned[Part], args: list[Any], tab: str, catalog: Catalog, settings: Settings) -> dict[str, Any]:
+        """Likewise, of A1111's arguments."""
+        return from_positions(self.controls(owned, tab, catalog, settings), args, catalog)
+
+    # ---- calling
+
+    def call(self, hook: str, /, *, tell: Callable[[str], None] = lambda sentence: None, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """(extension, what it gave) of each that fills this hook, in the order of their loading. What fails is told, and passed over."""
+        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+            wanted = {name: arguments[name] for name in implementation.argnames}
+            try:
+                given = implementation.function(**wanted)
+            except Exception as error:
+                tell(ERROR + self.failed(implementation.plugin_name, hook, error))
+                continue
+            if given is not None:
+                yield implementation.plugin_name, given
+
+    def guarded(self, extension: str, where: str, usual: Value, tell: Callable[[str], None], act: Callable[[], Value]) -> Value:
+        """What `act` gives, or, where it fails, the usual."""
+        try:
+            return act()
+        except Interrupted:
+            raise
+        except Exception as error:
+            tell(ERROR + self.failed(extension, where, error))
+            return usual
+
+    def failed(self, extension: str, where: str, error: BaseException) -> str:
+        """Notes and logs it; gives the sentence that tells it."""
+        text = str(error) if isinstance(error, WebUIError) else f"{type(error).__name__}: {error}"
+        problem = Problem(extension=extension, where=where, error=text)
+        with self._lock:
+            self._problems = (*(one for one in self._problems if (one.extension, one.where) != (extension, where)), problem)
+        log.error("The extension %s failed (%s)", extension, where, exc_info=None if isinstance(error, WebUIError) else error)
+        return f"The extension {extension} failed ({where}): {text}"
+
+    # ---- loading
+
+    def _register(self, name: str, plugin: object) -> str:
+        """What is wrong with it; "" where it is in."""
+        try:
+            self._manager.register(plugin, name=name)
+            for caller in self._manager.get_hookcallers(plugin) or ():
+                for implementation in caller.get_hookimpls():
+                    if implementation.plugin_name == name and not caller.has_spec():
+                        raise WebUIError(f"There is no hook {caller.name!r} in this version.")
+                    if implementation.plugin_name == name and (implementation.wrapper or implementation.hookwrapper):
+                        raise WebUIError(f"{caller.name}: hooks cannot be wrapped.")
+            return ""
+        except (pluggy.PluginValidationError, WebUIError) as error:
+            log.error("The extension %s cannot be loaded: %s", name, error)
+            if self._manager.get_plugin(name) is not None:
+                self._manager.unregister(name=name)
+            return str(error)
+
+    def _titled(self, hook: str, kind: str) -> tuple[Owned[Any], ...]:
+        found: dict[str, Owned[Any]] = {}
+        for extension, added in self.call(hook):
+            for one in added:
+                if (title := str(getattr(one, "title", "")).lower()) and title not in found:
+                    found[title] = Owned(extension=extension, of=one)
+                else:
+                    self.failed(extension, hook, WebUIError(f"{kind} {title!r}: a title of its own is needed."))
+        return tuple(found.values())
+
+
+def _find(title: str, known: tuple[Owned[Which], ...]) -> Owned[Which]:
+    found = next((owned for owned in known if owned.of.title.lower() == title.lower()), None)
+    if found is None:
+        names = ", ".join(repr(owned.of.title) for owned in known)
+        raise WebUIError(f"Script '{title}' not found. Known: {names or 'none'}.")
+    return found

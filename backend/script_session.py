@@ -1,0 +1,111 @@
+"""A script at work: what it may do (scripts.Session), and its run inside a task."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from PIL import Image
+
+from backend.draw_request import Drawing, Studio, hear
+from backend.errors import Interrupted, WebUIError
+from backend.extras_request import ExtrasImage, ExtrasRequest
+from backend.infotext import with_labels
+from backend.job import ExtrasJob
+from backend.plan import Plan
+from backend.plan_extras import plan_steps
+from backend.request import GenerationRequest, ScriptCall
+from backend.saving import save_grid, save_sample, saved_or_comment
+from backend.tasks import SavedImage, Task
+
+
+def run_script(task: Task, call: ScriptCall, studio: Studio) -> None:
+    """Raises WebUIError: of an unknown script, of a value that it does not take, of what it did not catch. An interruption ends it without one."""
+    tab = "txt2img" if task.request.init is None else "img2img"
+    settings = task.settings.override(task.request.override_settings)
+    owned = studio.hooks.script(call.title, tab)
+    values = studio.hooks.values(owned, call.values, tab, studio.catalog, settings)
+    session = RunningScript(task, studio)
+    try:
+        owned.of.run(replace(task.request, script=None), values, session)
+    except Interrupted:
+        return
+    except WebUIError:
+        raise
+    except Exception as error:
+        raise WebUIError(studio.hooks.failed(owned.extension, f"the script {owned.of.title}", error)) from error
+
+
+class RunningScript:
+    """A scripts.Session over the service's own road."""
+
+    def __init__(self, task: Task, studio: Studio) -> None:
+        self.settings = task.settings.override(task.request.override_settings)
+        self.catalog = studio.catalog
+        self.paths = studio.paths
+        self.tab = "txt2img" if task.request.init is None else "img2img"
+        self.task_id = task.id
+        self._task, self._studio = task, studio
+        self._drawing = Drawing(task, studio)
+
+    @property
+    def interrupted(self) -> bool:
+        return self._task.interrupted
+
+    def expect(self, pictures: int) -> None:
+        self._task.expect(pictures)
+
+    def fixed(self, request: GenerationRequest) -> GenerationRequest:
+        seed = request.seed
+        drawn = {name: self._studio.random.randrange(2**32) for name in ("seed", "subseed") if getattr(seed, name) == -1}
+        return replace(request, seed=replace(seed, **drawn))
+
+    def draw(self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "") -> tuple[SavedImage, ...]:
+        if self._task.interrupted:
+            raise Interrupted
+        pictures = self._drawing.draw(replace(request, script=None), save=save, show=show, grid=grid, note=note)
+        if self._task.interrupted and not all(picture.complete for picture in pictures if not picture.grid):
+            raise Interrupted
+        return pictures
+
+    def add(self, image: Image.Image, infotext: str, *, grid: bool = False, save: bool | None = None, front: bool = False) -> None:
+        decided, task = self._decided(), self._task
+        allowed = task.save_grid if grid else task.save_samples
+        wanted = decided.settings["grid_save" if grid else "samples_save"] if save is None else save
+        started, paths = task.started or task.created, self.paths
+        store = partial(save_grid, decided) if grid else partial(save_sample, decided, 0)
+        store = partial(store, image, infotext, paths, started)
+        path = saved_or_comment(task, store) if wanted and allowed else None
+        later = store if wanted and not allowed and not grid else None
+        seed = decided.images[0].seed
+        task.add(SavedImage(pixels=image, path=path, infotext=infotext, seed=seed, grid=grid, front=front, save=later))
+
+    def infotext(self, images: Sequence[SavedImage], extra: Mapping[str, str]) -> str:
+        return with_labels(images[0].infotext if images else "", extra)
+
+    def comment(self, *sentences: str) -> None:
+        self._task.comment(*sentences)
+
+    def extras(self, request: ExtrasRequest) -> tuple[Image.Image, ...]:
+        steps = plan_steps(request.steps, self.settings, self.catalog)
+        return tuple(self._through(picture.image, ExtrasJob(image=picture.image, steps=steps)) for picture in request.images)
+
+    def upscale(self, image: Image.Image, name: str, scale: float) -> Image.Image:
+        options = {"upscaler_1_name": name, "upscale_by": scale}
+        return self.extras(ExtrasRequest(images=(ExtrasImage(image=image),), steps={"Upscale": options}))[0]
+
+    def _through(self, image: Image.Image, job: ExtrasJob) -> Image.Image:
+        if self._task.interrupted:
+            raise Interrupted
+        if not job.steps:
+            return image
+        results = self._studio.worker.run(job, partial(hear, self._task), self._task.cancel)
+        if not results or not results[0].complete:
+            raise Interrupted
+        return results[0].image
+
+    def _decided(self) -> Plan:
+        """That of the first picture; where none was drawn, that of the request."""
+        if self._task.plan is None:
+            self._task.decide(self._drawing.decide(replace(self._task.request, script=None))[0])
+        assert self._task.plan is not None
+        return self._task.plan

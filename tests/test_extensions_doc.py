@@ -1,0 +1,32 @@
+"""docs/extensions.md: every hook has its heading, and every example loads and fills it."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from backend import hooks
+from tests.backend.extension_files import load, write_extension
+
+TEXT = (Path(__file__).parents[1] / "docs/extensions.md").read_text("utf-8")
+NAMES = tuple(name for name, function in inspect.getmembers(hooks, inspect.isfunction) if hasattr(function, f"{hooks.PROJECT}_spec"))
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL))
+
+
+def test_the_docs_and_the_surface_name_the_same_hooks():
+    assert set(SECTIONS) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hook_says_what_it_is(name: str):
+    assert len(inspect.getdoc(getattr(hooks, name)) or "") > 30
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_example_fills_it(name: str, tmp_path: Path):
+    (code,) = re.findall(r"```python\n(.*?)```", SECTIONS[name], re.DOTALL)
+    write_extension(tmp_path, f"example_{name}", code)
+    loaded = load(tmp_path)
+    assert ([one.error for one in loaded.extensions], loaded.problems) == ([""], ())
+    assert f"def {name}(" in code
