@@ -199,6 +199,10 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
     "User interface": (
         _s("localization", "None", "Localization", info="a file localizations/*.json; Reload UI shows it"),
     ),
+    "UI alternatives": (
+        _s("hires_fix_show_sampler", False, "Hires fix: show hires checkpoint and sampler selection"),
+        _s("hires_fix_show_prompts", False, "Hires fix: show hires prompt and negative prompt"),
+    ),
     "Gallery": (_s("return_grid", True, "Show grid in gallery"),),
     "Infotext": (
         _s("enable_pnginfo", True, "Write infotext to metadata of the generated image"),
@@ -311,7 +315,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "js_modal_lightbox_initially_zoomed": True, "js_modal_lightbox_gamepad": False, "js_modal_lightbox_gamepad_repeat": 250,
     "sd_webui_modal_lightbox_icon_opacity": 1, "sd_webui_modal_lightbox_toolbar_opacity": 0.9, "gallery_height": "", "open_dir_button_choice": "Subdirectory",
     "compact_prompt_box": False, "samplers_in_dropdown": True, "dimensions_and_batch_together": True, "sd_checkpoint_dropdown_use_short": False,
-    "hires_fix_show_sampler": False, "hires_fix_show_prompts": False, "txt2img_settings_accordion": False, "img2img_settings_accordion": False,
+    "txt2img_settings_accordion": False, "img2img_settings_accordion": False,
     "interrupt_after_current": True, "quicksettings_list": ("sd_model_checkpoint",), "ui_tab_order": (), "hidden_tabs": (),
     "ui_reorder_list": (), "gradio_theme": "Default", "gradio_themes_cache": True, "show_progress_in_title": True, "send_seed": True, "send_size": True,
     "enable_reloading_ui_scripts": False, "infotext_explanation": "", "add_user_name_to_info": False, "infotext_styles": "Apply if any",

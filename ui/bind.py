@@ -14,6 +14,7 @@ from ui import overrides
 from ui.events import QUICK
 
 PAGE_ONLY = ("resize_kind", "scale_by")  # what sources.py turns into a size
+Switches = Mapping[str, tuple[gr.Checkbox, tuple[str, ...]]]  # name: (box, fields that are left at their defaults while it is off)
 EXTRA_FIELDS = ("subseed", "subseed_strength", "seed_resize_from_w", "seed_resize_from_h")
 
 
@@ -38,7 +39,7 @@ class Form:
 
     components: Mapping[str, Component]
     checkpoint: gr.Dropdown
-    switches: Mapping[str, tuple[gr.Checkbox, tuple[str, ...]]]  # name: (box, fields that are left at their defaults while it is off)
+    switches: Switches
 
     @property
     def inputs(self) -> list[Component]:
@@ -50,15 +51,15 @@ class Form:
         """What a person sets on this tab, by name: switches and fields."""
         return {**{name: box for name, (box, _) in self.switches.items()}, **self.components}
 
-    def values(self, values: Sequence[object]) -> dict[str, Any]:
-        """By field name, of `values` as Gradio hands them over for `inputs`. Raises WebUIError for an override that is none."""
+    def values(self, values: Sequence[object], *, on: str = "") -> dict[str, Any]:
+        """By field name, of `values` as Gradio hands them over for `inputs`. on: a switch that counts. Raises WebUIError for a chip that is no override."""
         checkpoint, *rest = values
         asked: dict[str, Any] = {name: value for name, value in zip(self.kept, rest, strict=True) if value is not None}
         for name, (_, fields) in self.switches.items():
-            on = asked.pop(name, False)
-            if on and name in BY_KEY:
+            pressed = asked.pop(name, False) or name == on
+            if pressed and name in BY_KEY:
                 asked[name] = True
-            if not on:
+            if not pressed:
                 asked = {key: value for key, value in asked.items() if key not in fields}
         named = {"sd_model_checkpoint": checkpoint} if checkpoint else {}  # two pages may show different checkpoints: each draws with the one it shows
         asked["override_settings"] = named | overrides.read(asked.get("override_settings") or ())

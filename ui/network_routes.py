@@ -47,6 +47,9 @@ def add_network_routes(router: APIRouter, service: GenerationService) -> None:
                 "delimiters": settings["keyedit_delimiters"] + blanks,
                 "move": settings["keyedit_move"],
                 "autocomplete": settings["prompt_autocomplete"],
+                "hires_sampler": settings["hires_fix_show_sampler"],
+                "hires_prompts": settings["hires_fix_show_prompts"],
+                "hires_old": settings["use_old_hires_fix_width_height"],
             }
         )
 

@@ -1,18 +1,19 @@
 """What the prompt boxes ask for: parameters of a picture as values of the form, styles, the number of tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
+from PIL import Image
 from pydantic import BaseModel
 
 from backend import infotext
 from backend.catalog import Catalog
 from backend.errors import WebUIError
-from backend.fields import from_labels, not_yet
+from backend.fields import FIELDS, from_labels, not_yet
 from backend.images.metadata import read_infotext
 from backend.paste import with_names_of_now
 from backend.prompts.counter import count
@@ -24,6 +25,7 @@ from backend.settings import Settings
 from ui import overrides
 from ui.library_routes import Explained
 
+CHECKPOINTS = ("hr_checkpoint_name", "refiner_checkpoint")
 LARGEST_PICTURE = 64 * 1024 * 1024  # bytes
 
 
@@ -80,7 +82,15 @@ def page_values(text: str, settings: Settings, catalog: Catalog) -> dict[str, An
     values = from_labels(labels, settings)
     chips = overrides.chips(values.get("override_settings", {}))
     extra = "subseed_strength" in values or "seed_resize_from_w" in values
-    return {"values": values | {"override_settings": chips, "extra": extra}, "missing": list(not_yet(labels)), "infotext": text}
+    return {"values": values | _passes(values, catalog) | {"override_settings": chips, "extra": extra}, "missing": list(not_yet(labels)), "infotext": text}
+
+
+def _passes(values: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """Hires. fix and refiner as a whole: what the text does not name is as in the first pass, and checkpoints go by the names of the drop-downs."""
+    start = {field.key: field.default for field in FIELDS if field.path.startswith("hires.") and field.kind is not Image.Image}
+    named = {key: found.name for key in CHECKPOINTS if (found := catalog.find("checkpoint", values.get(key) or "")) is not None}
+    enabled = {"enable_hr": values.get("enable_hr", False), "enable_refiner": bool(values.get("refiner_checkpoint"))}
+    return ({**start, **{key: values[key] for key in start if key in values}} if enabled["enable_hr"] else {}) | named | enabled
 
 
 def _infotext_routes(router: APIRouter, service: GenerationService) -> None:

@@ -9,7 +9,7 @@ from gradio.components import Component
 from backend.errors import WebUIError
 from backend.fields import to_request
 from backend.service import GenerationService
-from ui import bind, controls, gallery, groups, networks, progress, quicksettings, sources, toprow
+from ui import bind, controls, gallery, groups, networks, passes, progress, quicksettings, sources, toprow
 from ui.events import QUICK
 
 
@@ -22,7 +22,7 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
             with networks.beside_generation(tab):
                 if tab == "img2img":
                     sources.build(tab)
-                fields, extra = parameters(tab)
+                fields, switches, opened = parameters(tab, service)
         with gr.Column(elem_id=f"{tab}_results", elem_classes="drawn", min_width=0):
             buttons = toprow.buttons(tab)
             styles = toprow.styles(tab, service)
@@ -30,27 +30,32 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
     form = bind.Form(
         components={"prompt": prompts.prompt, "negative_prompt": prompts.negative_prompt, "styles": styles, **fields},
         checkpoint=settings.checkpoint,
-        switches={"extra": (extra, bind.EXTRA_FIELDS)},
+        switches=switches,
     )
     bind.keep(tab, blocks, form)
+    passes.follow(service, blocks, settings.bus, opened)
     _generate_events(service, buttons, form, tab)
     networks.draft_events(service, tab, loras, form)
     networks.follow_prompts(tab, [prompts.prompt, prompts.negative_prompt])
     return form
 
 
-def parameters(tab: str) -> tuple[dict[str, Component], gr.Checkbox]:
-    """In A1111's order: by field name, and the box that opens the variation seed."""
+def parameters(tab: str, service: GenerationService) -> tuple[dict[str, Component], bind.Switches, list[passes.Group]]:
+    """In A1111's order: by field name, the boxes that open a group, and those groups whose choices follow the folders."""
     with gr.Column(elem_id=f"{tab}_settings", elem_classes="settings"):
         above = {} if tab == "txt2img" else groups.inpaint(tab)
         sampling = controls.sampling(tab)
+        opened = [passes.hires(tab, service)] if tab == "txt2img" else []
+        opened.append(passes.refiner(tab, service))
         size = controls.size_and_batch(tab) if tab == "txt2img" else {**groups.resize(tab), **groups.batch_line(tab)}
         strength = {"cfg_scale": controls.slider(tab, "cfg_scale", 1, 30, 0.5)}
         if tab == "img2img":
             strength["denoising_strength"] = controls.slider(tab, "denoising_strength", 0, 1, 0.01)
         seed, extra = controls.seed(tab)
         chips = {"override_settings": controls.override_settings(tab)}
-    return {**above, **sampling, **size, **strength, **seed, **chips}, extra
+    switches = {"extra": (extra, bind.EXTRA_FIELDS), **{group.name: (group.switch, tuple(group.fields)) for group in opened}}
+    fields = {name: component for group in opened for name, component in group.fields.items()}
+    return {**above, **sampling, **fields, **size, **strength, **seed, **chips}, switches, opened
 
 
 def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: bind.Form, tab: str) -> None:

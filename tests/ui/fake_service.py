@@ -57,7 +57,7 @@ class FakeCatalog:
         return tuple(sorted((entry for entry in self._entries if entry.kind == kind), key=lambda entry: entry.name.lower()))
 
     def find(self, kind: str, name: str) -> FakeEntry | None:
-        return next((entry for entry in self.entries(kind) if name in (entry.name, entry.stem, self.title(entry))), None)
+        return next((entry for entry in self.entries(kind) if name in (entry.name, entry.stem, self.title(entry), self.short_title(entry))), None)
 
     def exactly(self, kind: str, name: str) -> FakeEntry:
         entry = next((entry for entry in self.entries(kind) if entry.name == name), None)
@@ -70,6 +70,10 @@ class FakeCatalog:
 
     def title(self, entry: FakeEntry) -> str:
         return f"{entry.name} [{entry.hash[:10]}]"
+
+    def short_title(self, entry: FakeEntry) -> str:
+        """As infotexts have it."""
+        return f"{entry.stem} [{entry.hash[:10]}]"
 
 
 class FakeSettings:

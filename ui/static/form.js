@@ -1,14 +1,21 @@
-// The values of each tab by field name: filled by JavaScript, kept in this browser. Gradio calls merge, restore and note (ui/bind.py).
+// The values of each tab by field name: filled by JavaScript; what a person changed is kept in this browser. Gradio calls merge, restore and note (ui/bind.py).
 webui.form = (() => {
-  const tabs = {}; // by name: { fire, now, wanted }
+  const tabs = {}; // by name: { fire, now, wanted, start: what the page came with, null until it has been filled with what was kept }
   const KEY = tab => `webui-form-${tab}`;
-  const of = tab => (tabs[tab] = tabs[tab] || { fire: null, now: {}, wanted: {} });
+  const of = tab => (tabs[tab] = tabs[tab] || { fire: null, now: {}, wanted: {}, start: null });
   const listeners = [];
 
-  const save = webui.later(250, tab => webui.store.write(KEY(tab), of(tab).now));
+  const AS_IT_IS = { __type__: 'update' }; // Gradio's own word for a component that keeps its value
+
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  const chosen = name => webui.size.touched || (name !== 'width' && name !== 'height'); // else the checkpoint sets them
+  const changed = ({ now, start }) => Object.fromEntries(Object.entries(now).filter(([name, value]) => chosen(name) && !same(value, start[name])));
+
+  const save = tab => { if (of(tab).start) webui.store.write(KEY(tab), changed(of(tab))); };
+  const saveSoon = webui.later(250, save);
+  addEventListener('pagehide', () => Object.keys(tabs).forEach(save));
 
   const named = (names, values) => Object.fromEntries(names.map((name, index) => [name, values[index]]));
-  const inOrder = (names, values, fallback) => names.map((name, index) => (name in values ? values[name] : fallback[index]));
 
   return {
     attach: (tab, fire) => { of(tab).fire = fire; },
@@ -21,20 +28,21 @@ webui.form = (() => {
     },
 
     merge(tab, names, values) {
-      const form = of(tab), merged = inOrder(names, form.wanted, values);
+      const form = of(tab), wanted = form.wanted;
       form.wanted = {};
-      return merged;
+      return names.map((name, index) => (name in wanted ? wanted[name] : values[index]));
     },
 
+    // What was not kept stays as it is by now: a person may have been quicker.
     restore(tab, names, values) {
       const form = of(tab), kept = webui.store.read(KEY(tab));
       form.start = named(names, values);
-      return inOrder(names, kept, values);
+      return names.map(name => (name in kept ? kept[name] : AS_IT_IS));
     },
 
     note(tab, names, values) {
       of(tab).now = named(names, values);
-      save(tab);
+      saveSoon(tab);
       for (const listener of listeners) listener(tab, of(tab).now);
     },
 

@@ -2,7 +2,7 @@
 webui.prompt = (() => {
   const TAG = /<(lora|lyco):([^:>]+)((?::[^>]*)?)>/g;
   const OPTIONS = { attention: 0.1, extra: 0.05, delimiters: '.,\\/!?%^*;:{}=`~() \t\r\n', move: true, autocomplete: true, multiplier: 1, separator: ' ' };
-  let options = OPTIONS, asked = 0, negativeLast = false;
+  let options = OPTIONS, asked = 0, answer = null, negativeLast = false;
 
   // ---- boxes
 
@@ -192,10 +192,12 @@ webui.prompt = (() => {
 
   // ---- options, from the settings
 
-  const refresh = async () => {
-    if (Date.now() - asked < 3000) return;
+  const ask = async () => { options = { ...OPTIONS, ...await webui.getJSON('internal/networks/options').catch(() => options) }; };
+  // A promise of options that are at most three seconds old.
+  const refresh = () => {
+    if (Date.now() - asked < 3000) return answer;
     asked = Date.now();
-    options = { ...OPTIONS, ...await webui.getJSON('internal/networks/options').catch(() => options) };
+    return (answer = ask());
   };
   document.addEventListener('focusin', event => {
     if (!tabOf(event.target)) return;
