@@ -22,7 +22,7 @@ PACKAGE = "extensions"  # extensions/<name>/<module>.py is imported as extension
 FRONT, METADATA = "extension.py", "metadata.ini"
 ENTRY_POINTS = "webui.extensions"
 # Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
-SHIPPED = ("extra_options",)
+SHIPPED = ("extra_options", "soft_inpainting")
 
 
 def find_extensions(paths: Paths, settings: Settings, flags: Flags) -> tuple[Extension, ...]:

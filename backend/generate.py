@@ -87,7 +87,10 @@ class Engine:
         if hires is None or hires.picture is None:
             stage = run.open(job)
             told = pictures.condition(stage.model) if pictures and stage.model.architecture.inpaint else None
-            first = draw(run, stage, start=pictures.start(stage.model) if pictures else None, inpaint=told)
+            start = pictures.start(stage.model) if pictures else None
+            first = draw(run, stage, start=start, inpaint=told)
+            if pictures and start:
+                pictures.soften(start, first.latent)
             if hires is None or not first.complete:
                 return first
         return second_pass(run, job, hires, first, self._upscalers)

@@ -13,6 +13,7 @@ from backend.drawing import encode, to_pixels
 from backend.images import mask as masks
 from backend.images.color import match_colors
 from backend.images.resize import FILL, LATENT, Enlarge, resize
+from backend.images.soft_mask import changed
 from backend.job import GenerateJob, InitOptions, InpaintOptions
 from backend.sampling.noise import ImageNoise
 from backend.sampling.start import Start
@@ -38,6 +39,8 @@ class Pictures:
         self._mask = None if init.inpaint is None else self._latent_mask(init.inpaint)  # L, of the size that is drawn
         self._drawn_mask = self._mask if init.inpaint is None or init.inpaint.latent_mask is None else init.inpaint.latent_mask
         self._shown_mask = None if init.inpaint is None else self._overlay_mask(init.inpaint)
+        self._soft_masks: list[Image.Image] = []  # of each finished picture
+        self._originals: list[Image.Image] = []  # RGB, what overlays are cut from
         self._overlays: list[Image.Image] = []  # RGBA: what is kept of each picture
         self._images = [self._ready(masks.flattened(image, init.background)) for image in init.images]
 
@@ -58,7 +61,18 @@ class Pictures:
             noise_multiplier=init.noise_multiplier,
             extra_noise=init.extra_noise,
             mask=mask,
+            soft=init.inpaint.soft if init.inpaint else None,
         )
+
+    def soften(self, start: Start, latent: Tensor) -> None:
+        """Has soft inpainting decide what of each picture, (B, 4, h, w), is taken. Before the first is finished."""
+        inpaint, job = self._init.inpaint, self._job
+        if inpaint is None or inpaint.soft is None or start.mask is None:
+            return
+        mask = start.mask[0, 0].float().cpu().numpy()
+        for difference in torch.linalg.vector_norm(latent - start.latent.to(latent), dim=1).float().cpu().numpy():
+            soft = changed(difference, mask, inpaint.soft, job.width, job.height)
+            self._soft_masks.append(soft if inpaint.box is None else masks.put_back(soft, self._originals[0].size, inpaint.box).convert("L"))
 
     def condition(self, model: Model) -> Tensor:
         """What an inpainting model is told: the mask, and the picture without what lies under it. (B, 5, h, w)"""
@@ -84,9 +98,10 @@ class Pictures:
         drawn = self._placed(image, index)
         shown = self._overlaid(drawn, index)
         uncorrected = self._overlaid(self._placed(raw, index), index) if init.color_correction else None
-        if self._shown_mask is None or init.inpaint is None or not init.inpaint.with_masks:
+        mask = self._soft_masks[index] if self._soft_masks else self._shown_mask
+        if mask is None or init.inpaint is None or not init.inpaint.with_masks:
             return Finished(image=shown, uncorrected=uncorrected)
-        return Finished(image=shown, uncorrected=uncorrected, mask=self._shown_mask.convert("RGB"), masked=masks.composite(drawn, self._shown_mask))
+        return Finished(image=shown, uncorrected=uncorrected, mask=mask.convert("RGB"), masked=masks.composite(drawn, mask))
 
     def _latent_mask(self, inpaint: InpaintOptions) -> Image.Image:
         job = self._job
@@ -107,6 +122,7 @@ class Pictures:
             return image
         if self._shown_mask.size != image.size:
             self._shown_mask = resize(self._shown_mask, init.resize_mode, *image.size)
+        self._originals.append(image)
         self._overlays.append(masks.without(image, self._shown_mask))
         if box is not None:
             image = resize(image.crop(box), FILL, job.width, job.height, self._enlarge)
@@ -124,8 +140,14 @@ class Pictures:
         if inpaint is None or not inpaint.overlay:
             return image
         image = image.convert("RGBA")  # a copy
-        image.alpha_composite(self._overlays[index % len(self._overlays)])
+        image.alpha_composite(self._overlay(index))
         return image.convert("RGB")
+
+    def _overlay(self, index: int) -> Image.Image:
+        """RGBA: what is kept of the picture that this one started from."""
+        if self._soft_masks:
+            return masks.without(self._originals[index % len(self._originals)], self._soft_masks[index])
+        return self._overlays[index % len(self._overlays)]
 
     def _noise(self, model: Model, latent: Tensor) -> Tensor:
         job = self._job

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from backend.request import SoftInpaint
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileRef:
@@ -148,6 +150,7 @@ class InpaintOptions:
     with_masks: bool  # mask and masked picture are wanted, too
     condition_weight: float  # how much of the masked part is hidden from inpainting models
     latent_mask: Image.Image | None = None  # L; in the place of the mask for the latent and for what lies below, where they differ
+    soft: SoftInpaint | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

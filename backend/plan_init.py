@@ -12,12 +12,21 @@ from backend.errors import WebUIError
 from backend.images import mask as masks
 from backend.job import InitOptions, InpaintOptions
 from backend.plan_upscalers import upscaler
-from backend.request import GenerationRequest, Inpaint
+from backend.request import GenerationRequest, Inpaint, SoftInpaint
 from backend.settings import Settings
 
 FILLS = ("fill", "original", "latent noise", "latent nothing")
 RESIZE_MODES = ("Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)")
 LARGEST_PADDING, LARGEST_BLUR = 4096, 1024  # pixels
+# Of soft inpainting: label of the infotext behind "Soft inpainting", attribute. In A1111's order.
+SOFT_LABELS = (
+    ("schedule bias", "schedule_bias"),
+    ("preservation strength", "preservation_strength"),
+    ("transition contrast boost", "contrast_boost"),
+    ("mask influence", "mask_influence"),
+    ("difference threshold", "difference_threshold"),
+    ("difference contrast", "difference_contrast"),
+)
 EMPTY_MASK = "The mask is empty: there is nothing to inpaint, and the whole picture was drawn."
 
 
@@ -84,12 +93,13 @@ def _inpaint(asked: Inpaint | None, request: GenerationRequest, settings: Settin
         return None, {}, ()
     blur_x, blur_y = (asked.blur_x, asked.blur_y) if asked.blur is None else (asked.blur, asked.blur)
     _check_inpaint(asked, blur_x, blur_y)
-    mask = masks.as_mask(asked.mask, round=asked.mask_round)
+    rounded = asked.mask_round and asked.soft is None
+    mask = masks.as_mask(asked.mask, round=rounded)
     if asked.invert:
         mask = ImageOps.invert(mask)
     mask = masks.blur(mask, blur_x, blur_y)
     box = masks.region(mask, asked.padding, request.size.width // 8 * 8, request.size.height // 8 * 8) if asked.only_masked else None
-    labels: dict[str, Any] = {
+    labels: dict[str, Any] = _soft_labels(asked.soft) | {
         "Mask mode": "Inpaint not masked" if asked.invert else None,
         "Mask blur": blur_x if blur_x == blur_y and blur_x > 0 else None,
     }
@@ -104,13 +114,21 @@ def _inpaint(asked: Inpaint | None, request: GenerationRequest, settings: Settin
         mask=mask,
         box=box,
         fill=asked.fill,
-        round=asked.mask_round,
-        overlay=settings["overlay_inpaint"],
+        round=rounded,
+        overlay=settings["overlay_inpaint"] or asked.soft is not None,
         with_masks=any(settings[name] for name in ("return_mask", "return_mask_composite", "save_mask", "save_mask_composite")),
         condition_weight=settings["inpainting_mask_weight"],
         latent_mask=asked.latent_mask.convert("L") if asked.latent_mask else None,
+        soft=asked.soft,
     )
     return options, labels, ()
+
+
+def _soft_labels(soft: SoftInpaint | None) -> dict[str, Any]:
+    if soft is None:
+        return {}
+    numbers = {label: float(getattr(soft, name)) for label, name in SOFT_LABELS}
+    return {"Soft inpainting enabled": True} | {f"Soft inpainting {label}": int(n) if n.is_integer() else n for label, n in numbers.items()}
 
 
 def _check_inpaint(asked: Inpaint, blur_x: int, blur_y: int) -> None:

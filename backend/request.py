@@ -69,6 +69,18 @@ class Refiner:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoftInpaint:
+    """Soft inpainting: what the mask covers in part is drawn in part, and the finished picture is blended in by how much it changed."""
+
+    schedule_bias: float = 1.0  # 0…8; above 1 the original is kept more at the start, below 1 at the end
+    preservation_strength: float = 0.5  # 0…8, of what is covered in part
+    contrast_boost: float = 4.0  # 1…32, of what is mixed
+    mask_influence: float = 0.0  # 0…1, on what counts as changed
+    difference_threshold: float = 0.5  # 0…8, of the latent: half blended in where it changed so much
+    difference_contrast: float = 2.0  # 0…8, how sharp the border is
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inpaint:
     """What of the picture is drawn anew."""
 
@@ -82,6 +94,7 @@ class Inpaint:
     invert: bool = False
     mask_round: bool = True  # the mask of the latent is 0 or 1, nothing between
     latent_mask: Image.Image | None = None  # what the latent is masked with and what lies below is filled by; not blurred; None = mask
+    soft: SoftInpaint | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

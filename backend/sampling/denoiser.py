@@ -14,7 +14,7 @@ from backend.job import SamplingOptions
 from backend.sampling.guidance import Guidance, Predictor
 from backend.sampling.sigma_table import SigmaTable
 
-Keep = Callable[[Tensor], Tensor]  # puts back what of a picture is not drawn anew, (B, C, h, w)
+Keep = Callable[[Tensor, float], Tensor]  # puts back what of a picture is not drawn anew, (B, C, h, w), at a sigma or timestep
 Denoise = Callable[[Tensor, Tensor], Tensor]  # x (B, C, h, w), sigma 0-dim on the CPU → denoised (B, C, h, w)
 
 
@@ -50,7 +50,8 @@ class SigmaDenoiser:
         scale = 1 / (sigma**2 + 1) ** 0.5
         timestep = self._table.timestep(sigma).item()
         read = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
-        return self._keep(self._guidance(x, sigma.item(), timestep, scale=scale, cfg_scale=self._cfg_scale, read=read)[0])
+        level = sigma.item()
+        return self._keep(self._guidance(x, level, timestep, scale=scale, cfg_scale=self._cfg_scale, read=read)[0], level)
 
 
 class LcmDenoiser(SigmaDenoiser):
@@ -71,7 +72,8 @@ class LcmDenoiser(SigmaDenoiser):
             return plain(x, output) * take + x * keep
 
         scale = 1 / (sigma**2 + 1) ** 0.5
-        return self._keep(self._guidance(x, sigma.item(), timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read)[0])
+        level = sigma.item()
+        return self._keep(self._guidance(x, level, timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read)[0], level)
 
 
 class Prediction(NamedTuple):
@@ -96,7 +98,7 @@ class TimestepDenoiser:
         if model := self._guidance.refined(int(timestep)):
             self._read_alphas, self._v_prediction = self._alphas_of(model), model.architecture.prediction == "v"
         read = _read_v_as_epsilon(self._read_alphas[int(timestep)].float()) if self._v_prediction else _read_as_is
-        guided, unguided = self._guidance(self._keep(x), timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
+        guided, unguided = self._guidance(self._keep(x, timestep), timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
         return Prediction(guided, unguided)
 
 

@@ -106,14 +106,14 @@ def _sample(
         options = replace(options, steps=start.total_steps(asked))
     alphas_of = partial(_alphas, options=options)
     alphas = alphas_of(model)
-    first, keep = noise.first(), _draw_all if start is None else start.keep
+    first, keep, finish = noise.first(), *((_keep_nothing, _finished) if start is None else (start.keep, start.finish))
     if info.timesteps:
         x, timesteps = first, get_timesteps(options)
         if start is not None:
             x, timesteps = start.at_timestep(first, timesteps, alphas, asked)
         denoise = TimestepDenoiser(guidance, alphas, v_prediction=v_prediction, cfg_scale=options.cfg_scale, keep=keep, alphas_of=alphas_of)
         walk = Walk(options=options, noise=noise.next, brownian=_no_brownian, step=steps, partial=start is not None)
-        return keep(TIMESTEP_SAMPLERS[info.label](denoise, x, timesteps, walk))
+        return finish(TIMESTEP_SAMPLERS[info.label](denoise, x, timesteps, walk))
     table_of = partial(_table, options=options)
     table = table_of(model)
     sigmas = get_sigmas(options, info, table, sdxl=model.architecture.family.startswith("SDXL"))
@@ -128,8 +128,8 @@ def _sample(
         ends, options = sigmas[[0, -2]], replace(options, steps=len(sigmas) - 1)
     walk = Walk(options=options, noise=noise.next, brownian=brownian, step=steps)
     if info.label in RANGE_SAMPLERS:
-        return keep(RANGE_SAMPLERS[info.label](denoise, x, ends, walk))
-    return keep(SIGMA_SAMPLERS[info.label](denoise, x, sigmas, walk))
+        return finish(RANGE_SAMPLERS[info.label](denoise, x, ends, walk))
+    return finish(SIGMA_SAMPLERS[info.label](denoise, x, sigmas, walk))
 
 
 def _alphas(model: Predictor, options: SamplingOptions) -> Tensor:
@@ -142,7 +142,11 @@ def _table(model: Predictor, options: SamplingOptions) -> SigmaTable:
     return SigmaTable(_alphas(model, options), quantize=options.quantize_timesteps, stride=stride)
 
 
-def _draw_all(x: Tensor) -> Tensor:
+def _keep_nothing(x: Tensor, level: float) -> Tensor:
+    return x
+
+
+def _finished(x: Tensor) -> Tensor:
     return x
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backend.request import SoftInpaint
+from backend.sampling.soft_inpainting import blend, covered
+
 MOST = 0.999  # of denoising_strength: at least a trace of the picture is left
 
 
@@ -21,6 +24,7 @@ class Start:
     noise_multiplier: float = 1.0
     extra_noise: float = 0.0
     mask: Tensor | None = None
+    soft: SoftInpaint | None = None  # how a mask that is neither 0 nor 1 counts
 
     def total_steps(self, asked: int) -> int:
         """Of the whole schedule, from pure noise on. 0: nothing is to be done."""
@@ -44,6 +48,12 @@ class Start:
         x = self.latent * torch.sqrt(alpha) + noise * torch.sqrt(1 - alpha) + noise * self.extra_noise * torch.sqrt(alpha)
         return x, timesteps[:t_enc]
 
-    def keep(self, x: Tensor) -> Tensor:
-        """x with the picture's own latent where nothing is drawn anew."""
-        return x if self.mask is None else x * self.mask + self.latent * (1 - self.mask)
+    def keep(self, x: Tensor, level: float) -> Tensor:
+        """x with the picture's own latent where nothing is drawn anew, on the way. level: sigma, or the timestep in samplers that walk over them."""
+        if self.mask is None or self.soft is None:
+            return self.finish(x)
+        return blend(self.latent, x, covered(self.mask, level, self.soft), self.soft.contrast_boost)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The same at the end, where soft inpainting leaves everything to the finished picture."""
+        return x if self.mask is None or self.soft is not None else x * self.mask + self.latent * (1 - self.mask)

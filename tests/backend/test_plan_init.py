@@ -1,3 +1,5 @@
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,8 +8,10 @@ from PIL import Image
 from backend.errors import WebUIError
 from backend.fields import from_labels, to_request
 from backend.infotext import read, write
-from backend.plan import Plan
-from tests.backend.test_plan import planned
+from backend.plan import Plan, plan
+from backend.request import SoftInpaint
+from backend.settings import Settings
+from tests.backend.planned import CATALOG, STYLES, planned
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 
@@ -96,3 +100,17 @@ def test_different_blurs_are_not_told():
 
 def test_the_hash_of_the_picture_is_told_where_it_is_saved():
     assert "Init image hash: " in write(started({"save_init_img": True}), 0, {})
+
+
+def test_soft_inpainting_leaves_the_mask_as_gray_as_it_is_and_tells_its_numbers():
+    asked = to_request({"init_images": [PICTURE], "mask": mask(), "mask_blur": 4})
+    assert asked.init is not None and asked.init.inpaint is not None
+    soft = SoftInpaint(preservation_strength=0.75)
+    request = replace(asked, init=replace(asked.init, inpaint=replace(asked.init.inpaint, soft=soft)))
+    decided = plan(request, Settings().override({"overlay_inpaint": False}), CATALOG, STYLES, draw=random.Random(1))
+    init = decided.jobs[0].init
+    assert init is not None and init.inpaint is not None and init.inpaint.soft == soft
+    assert not init.inpaint.round and init.inpaint.overlay
+    labels = list(decided.init_labels.items())
+    assert labels[:3] == [("Soft inpainting enabled", True), ("Soft inpainting schedule bias", 1), ("Soft inpainting preservation strength", 0.75)]
+    assert "Soft inpainting" not in str(started(mask=mask()).init_labels)

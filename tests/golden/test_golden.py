@@ -41,7 +41,7 @@ def client(golden_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     }
     first = golden_models / "models/Stable-diffusion/tiny-sd1.safetensors"
     flags = parse_flags([*(part for name, path in places.items() for part in (f"--{name}", str(path))), "--ckpt", str(first), "--no-half", "--nowebui"])
-    paths = Paths.from_flags(flags, data)
+    paths = Paths.from_flags(flags, HERE.parent.parent)  # with the extensions that are shipped
     paths.ensure()
     service = open_service(flags, paths, LocalWorker(Engine.from_flags(flags, paths)))
     with TestClient(build(service, flags), base_url="http://127.0.0.1") as client:
