@@ -10,7 +10,7 @@ from backend.errors import WebUIError
 from backend.plan_upscalers import upscalers
 from backend.sampling.names import SAMPLERS, SCHEDULERS
 
-Kind = Literal["slider", "number", "checkbox", "textbox", "dropdown", "radio", "checkboxgroup", "image", "file", "text", "button"]
+Kind = Literal["slider", "number", "checkbox", "textbox", "dropdown", "radio", "checkboxgroup", "image", "file", "state", "text", "button"]
 SHOWN_CHOICES = 20
 
 
@@ -28,7 +28,10 @@ React = Callable[[Mapping[str, Any]], Mapping[str, Update]]
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """One control. "text" is a sentence (its label) and has no value; "button" only reacts; "file" gives the text of a file, None where there is none."""
+    """One control. "text" is a sentence (its label) and has no value; "button" only reacts; "file" gives the text of a file, None where there is none.
+
+    "state" is not shown, and takes any value that a program gives it.
+    """
 
     key: str  # by which its value goes: values["steps"]
     kind: Kind
@@ -45,6 +48,7 @@ class Control:
     lines: int = 1
     placeholder: str = ""
     info: str = ""
+    beside: bool = False  # it has no place among A1111's script_args
     row: str = ""  # controls that follow one another with one row name stand side by side
     visible: bool = True  # at the start
     react: React | None = None  # on the page, when it is changed or pressed: all values → what changes. Any thread.
@@ -52,7 +56,7 @@ class Control:
     @property
     def positional(self) -> bool:
         """Whether it has a place among A1111's script_args; a "text" has, as in A1111."""
-        return self.kind not in ("button", "file")
+        return not self.beside and self.kind not in ("button", "file")
 
     @property
     def has_value(self) -> bool:

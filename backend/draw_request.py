@@ -42,6 +42,7 @@ class Drawing:
 
     def __init__(self, task: Task, studio: Studio) -> None:
         self._task, self._studio = task, studio
+        self.several = task.request.script is not None  # requests
         self._drawn = 0  # pictures of requests before
 
     def decide(self, request: GenerationRequest) -> tuple[Plan, PartCalls]:
@@ -78,7 +79,7 @@ class Drawing:
 
     def _begin(self, batch: int, job: GenerateJob) -> None:
         task = self._task
-        if task.request.script is None:
+        if not self.several:
             task.begin_batch(batch)
         else:
             first = self._drawn + batch * job.batch_size
@@ -100,7 +101,9 @@ class Drawing:
         seed = decided.images[index].seed
         path = saved_or_comment(task, store) if wanted else None
         later = store if possible and save and not task.save_samples else None
-        yield self._show(show, SavedImage(pixels=image.image, path=path, infotext=infotext, seed=seed, complete=image.complete, save=later))
+        yield self._show(
+            show, SavedImage(pixels=image.image, path=path, infotext=infotext, seed=seed, complete=image.complete, plan=decided, index=index, save=later)
+        )
         for pixels, suffix, shown, kept in _beside(image, settings):
             store = partial(save_sample, decided, index, pixels, infotext, self._studio.paths, task.started or task.created, suffix=suffix)
             path = saved_or_comment(task, store) if wanted and kept else None

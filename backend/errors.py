@@ -32,9 +32,10 @@ class EngineFailed(WebUIError):
 class Interrupted(Exception):
     """Raised inside sampling when the person asked to stop (interrupt) or to go on with the next batch (skip).
 
-    denoised: the latent as far as it got, or None where no step was done.
+    denoised: the latent as far as it got, or None where no step was done. pictures: of a drawing that was stopped, those that are there.
     """
 
-    def __init__(self, denoised: Any = None) -> None:
+    def __init__(self, denoised: Any = None, pictures: tuple[Any, ...] = ()) -> None:
         super().__init__()
         self.denoised = denoised
+        self.pictures = pictures

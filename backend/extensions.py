@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec
 from pathlib import Path
+from typing import Any
 
 from backend.flags import Flags
 from backend.paths import Paths
@@ -35,8 +36,8 @@ def find_extensions(paths: Paths, settings: Settings, flags: Flags) -> tuple[Ext
     return tuple(replace(one, enabled=not (one.name in off or "*" in off or ("+" in off and not one.shipped))) for one in ordered)
 
 
-def load_extensions(found: Iterable[Extension]) -> Hooks:
-    """Imports those that are on. What fails is named in its `error` and in the log, and the rest goes on."""
+def load_extensions(found: Iterable[Extension], **start: Any) -> Hooks:
+    """Imports those that are on. What fails is named in its `error` and in the log, and the rest goes on. start: for the hook `begin`."""
     extensions, plugins = [], {}
     available = {one.name for one in found if one.enabled}
     for extension in found:
@@ -48,7 +49,7 @@ def load_extensions(found: Iterable[Extension]) -> Hooks:
                 log.exception("The extension %s cannot be loaded", extension.name)
                 extension = replace(extension, error=_sentence(error))
         extensions.append(extension)
-    return Hooks(extensions, plugins)
+    return Hooks(extensions, plugins, **start)
 
 
 def mount(name: str, folder: Path) -> None:

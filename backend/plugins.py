@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -54,7 +55,8 @@ class Problem:
 class Hooks:
     """What the loaded extensions add. plugins: module or object by the extension's name. Thread-safe."""
 
-    def __init__(self, extensions: Iterable[Extension] = (), plugins: Mapping[str, object] | None = None) -> None:
+    def __init__(self, extensions: Iterable[Extension] = (), plugins: Mapping[str, object] | None = None, **start: Any) -> None:
+        """start: what the hook `begin` is told; nothing = it is not called."""
         self._lock = Lock()
         self._problems: tuple[Problem, ...] = ()
         self._manager = pluggy.PluginManager(hooks.PROJECT)
@@ -62,6 +64,8 @@ class Hooks:
         # The last one registered is the first one called.
         refused = {name: error for name, plugin in reversed(tuple((plugins or {}).items())) if (error := self._register(name, plugin))}
         self.extensions = tuple(replace(one, error=refused.get(one.name, one.error)) for one in extensions)
+        if start:
+            list(self.call("begin", **start))
         self._scripts = self._titled("scripts", Script.__name__)
         self._parts = self._titled("parts", Part.__name__)
 
@@ -104,15 +108,19 @@ class Hooks:
 
     def call(self, hook: str, /, *, tell: Callable[[str], None] = lambda sentence: None, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """(extension, what it gave) of each that fills this hook, in the order of their loading. What fails is told, and passed over."""
-        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
-            wanted = {name: arguments[name] for name in implementation.argnames}
+        for extension, act in self.filling(hook, **arguments):
             try:
-                given = implementation.function(**wanted)
+                given = act()
             except Exception as error:
-                tell(ERROR + self.failed(implementation.plugin_name, hook, error))
+                tell(ERROR + self.failed(extension, hook, error))
                 continue
             if given is not None:
-                yield implementation.plugin_name, given
+                yield extension, given
+
+    def filling(self, hook: str, /, **arguments: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+        """(extension, its call) of each that fills this hook, in the order of their loading."""
+        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+            yield implementation.plugin_name, partial(implementation.function, **{name: arguments[name] for name in implementation.argnames})
 
     def guarded(self, extension: str, where: str, usual: Value, tell: Callable[[str], None], act: Callable[[], Value]) -> Value:
         """What `act` gives, or, where it fails, the usual."""

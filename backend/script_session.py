@@ -35,6 +35,14 @@ def run_script(task: Task, call: ScriptCall, studio: Studio) -> None:
         raise WebUIError(studio.hooks.failed(owned.extension, f"the script {owned.of.title}", error)) from error
 
 
+def draw_plainly(task: Task, studio: Studio) -> None:
+    """A request without a script. Raises WebUIError; an interruption ends it without one."""
+    try:
+        RunningScript(task, studio).draw(task.request, grid=True)
+    except Interrupted:
+        return
+
+
 class RunningScript:
     """A scripts.Session over the service's own road."""
 
@@ -46,6 +54,7 @@ class RunningScript:
         self.task_id = task.id
         self._task, self._studio = task, studio
         self._drawing = Drawing(task, studio)
+        self._inside = False  # of an extension that draws in the place of the usual way
 
     @property
     def interrupted(self) -> bool:
@@ -62,10 +71,43 @@ class RunningScript:
     def draw(self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "") -> tuple[SavedImage, ...]:
         if self._task.interrupted:
             raise Interrupted
-        pictures = self._drawing.draw(replace(request, script=None), save=save, show=show, grid=grid, note=note)
+        request = replace(request, script=None)
+        pictures = self._taken_over(request, save, show, grid)
+        if pictures is None:
+            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note)
         if self._task.interrupted and not all(picture.complete for picture in pictures if not picture.grid):
-            raise Interrupted
+            raise Interrupted(pictures=pictures)
         return pictures
+
+    def keep(self, picture: SavedImage, image: Image.Image, infotext: str, *, save: bool = True, show: bool = True) -> SavedImage:
+        decided, task = picture.plan, self._task
+        assert decided is not None
+        possible = save and decided.settings["samples_save"] and (picture.complete or decided.settings["save_incomplete_images"])
+        store = partial(save_sample, decided, picture.index, image, infotext, self.paths, task.started or task.created)
+        path = saved_or_comment(task, store) if possible and task.save_samples else None
+        kept = replace(picture, pixels=image, infotext=infotext, path=path, save=store if possible and not task.save_samples else None)
+        if show:
+            task.add(kept)
+        return kept
+
+    def _taken_over(self, request: GenerationRequest, save: bool, show: bool, grid: bool) -> tuple[SavedImage, ...] | None:
+        """What an extension has drawn in the place of the usual way; inside of its hook none is asked."""
+        if self._inside:
+            return None
+        self._inside, several, self._drawing.several = True, self._drawing.several, True
+        try:
+            for extension, act in self._studio.hooks.filling("draw", request=request, session=self, save=save, show=show, grid=grid):
+                try:
+                    pictures = act()
+                except (WebUIError, Interrupted):
+                    raise
+                except Exception as error:
+                    raise WebUIError(self._studio.hooks.failed(extension, "draw", error)) from error
+                if pictures is not None:
+                    return tuple(pictures)
+            return None
+        finally:
+            self._inside, self._drawing.several = False, several
 
     def add(self, image: Image.Image, infotext: str, *, grid: bool = False, save: bool | None = None, front: bool = False) -> None:
         decided, task = self._decided(), self._task

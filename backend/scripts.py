@@ -50,8 +50,12 @@ class Session(Protocol):
 
         save, show: files, and the gallery and the answer. grid: what the settings say of a grid holds, too. note: shown until the first step.
         Pictures that were skipped come with complete=False. Raises WebUIError for what cannot be drawn (catch it, and go on with the next one) and
-        Interrupted (catch it, and make of what is there what can be made).
+        Interrupted (catch it, and make of what is there, its `pictures` among it, what can be made).
         """
+        ...
+
+    def keep(self, picture: SavedImage, image: Image.Image, infotext: str, *, save: bool = True, show: bool = True) -> SavedImage:
+        """What was made of a picture of `draw`: under the name and in the folder that the picture would have had, if the settings save pictures at all."""
         ...
 
     def add(self, image: Image.Image, infotext: str, *, grid: bool = False, save: bool | None = None, front: bool = False) -> None:

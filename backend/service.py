@@ -10,7 +10,7 @@ from functools import partial
 from threading import Condition, Thread
 
 from backend.catalog import Catalog
-from backend.draw_request import Drawing, Studio, hear
+from backend.draw_request import Studio, hear
 from backend.errors import EngineFailed, NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.extras import ExtrasTask, run_extras
@@ -27,7 +27,7 @@ from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, QueueFolder, moved, replaced
 from backend.request import GenerationRequest
 from backend.saving import saved_or_comment
-from backend.script_session import run_script
+from backend.script_session import draw_plainly, run_script
 from backend.settings import SettingsStore
 from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
@@ -263,7 +263,7 @@ class GenerationService:
         if task.request.script is not None:
             run_script(task, task.request.script, self._studio)
         else:
-            Drawing(task, self._studio).draw(task.request)
+            draw_plainly(task, self._studio)
         if task.plan is not None:
             log.info("%s", _report(task, task.plan, time.monotonic() - began))
 

@@ -35,6 +35,8 @@ class SavedImage:
     beside: bool = False  # of inpainting, behind its picture: the mask, or what was drawn anew alone
     complete: bool = True  # False: interrupted or skipped on the way
     front: bool = False  # shown before all others
+    plan: Plan | None = field(default=None, repr=False, compare=False)  # of one that a task draws: what was decided, and which of its pictures it is
+    index: int = 0
     save: Callable[[], Path] | None = field(default=None, repr=False, compare=False)  # of one that was not to be saved: does it after all
 
     @property
@@ -168,7 +170,7 @@ class Task:
 
     def forget_pixels(self, *, unsaved: bool = False) -> None:
         """Of what lies on the disk; of all, if nobody will ask for the unsaved ones any more."""
-        self.images = tuple(replace(image, pixels=None, save=None) if image.path or unsaved else image for image in self.images)
+        self.images = tuple(replace(image, pixels=None, save=None, plan=None) if image.path or unsaved else image for image in self.images)
 
     def interrupt(self) -> None:
         self.interrupted = True

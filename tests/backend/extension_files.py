@@ -27,4 +27,5 @@ def paths_of(folder: Path) -> Paths:
 
 def load(folder: Path, *flags: str, **settings: object) -> Hooks:
     """Those of the folder alone; the program's own are elsewhere."""
-    return load_extensions(find_extensions(paths_of(folder), Settings().override(settings), parse_flags(flags)))
+    paths, given, chosen = paths_of(folder), parse_flags(flags), Settings().override(settings)
+    return load_extensions(find_extensions(paths, chosen, given), paths=paths, flags=given, settings=chosen)

@@ -57,3 +57,8 @@ def test_what_a_control_does_not_take_is_refused_with_its_label_and_the_value(ke
 def test_a_place_beyond_the_choices_is_refused():
     with pytest.raises(WebUIError, match="from 0 to 2"):
         from_positions(CONTROLS, ["", 4, 1, 3], CATALOG)
+
+
+def test_a_state_takes_any_value_and_what_stands_beside_has_no_place():
+    controls = (Control(key="hint", kind="text", label="Hint", beside=True), Control(key="any", kind="state", label=""))
+    assert from_positions(controls, [{"a": [1]}], CATALOG) == {"any": {"a": [1]}}

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from backend.infotext import read, with_labels
 from backend.request import ScriptCall
@@ -17,7 +17,7 @@ from backend.errors import Interrupted, WebUIError
 from backend.extras_request import ExtrasImage, ExtrasRequest
 from backend.hooks import hookimpl
 from backend.scripts import Control
-from PIL import Image
+from PIL import Image, ImageChops
 
 class Rows:
     title, tabs = "Rows", ("txt2img", "img2img")
@@ -166,3 +166,50 @@ def test_script_and_values_outlive_a_restart_with_their_pictures(opened, tmp_pat
 )
 def test_a_scripts_fields_stand_before_the_version(text: str, whole: str):
     assert with_labels(text, {"Script": "X"}) == whole
+
+
+TAKER = """
+from backend.errors import Interrupted
+from backend.hooks import hookimpl
+from PIL import ImageOps
+
+@hookimpl
+def draw(request, session, save, show):
+    if request.prompt == "usual":
+        return None
+    if request.prompt == "broken":
+        1 / 0
+    try:
+        drawn = session.draw(request, save=False, show=False)
+    except Interrupted as stopped:
+        drawn = stopped.pictures
+    return [session.keep(one, ImageOps.invert(one.image), session.infotext([one], {"Inverted": "yes"}), save=save, show=show) for one in drawn]
+"""
+
+
+def test_a_hook_draws_in_the_place_of_the_usual_way_for_requests_and_for_scripts(opened, tmp_path: Path):
+    write_extension(tmp_path, "taker", TAKER)
+    service = opened()
+    usual, taken = (service.submit(ask(prompt, n_iter=2)).wait(PATIENCE) for prompt in ("usual", "a cat"))
+    plain, changed = usual.images[1], taken.images[1]
+    assert (taken.state, len(taken.images), taken.batches) == ("done", 2, 2)
+    assert ImageChops.invert(plain.image).tobytes() == changed.image.tobytes()
+    assert (read(changed.infotext)["Inverted"], changed.seed, changed.path is not None) == ("yes", plain.seed, True)
+    assert [image.path.name.split("-")[1] for image in taken.images if image.path] == ["7.png", "8.png"]
+    assert [("Inverted" in read(image.infotext)) for image in run(service, "usual\na dog").images[:2]] == [False, True]
+
+
+def test_what_a_drawing_hook_raises_ends_its_task_and_no_other(opened, tmp_path: Path):
+    write_extension(tmp_path, "taker", TAKER)
+    service = opened()
+    task = service.submit(ask("broken")).wait(PATIENCE)
+    assert (task.state, "taker" in (task.error or ""), "division" in (task.error or "")) == ("failed", True, True)
+    assert service.submit(ask("usual")).wait(PATIENCE).state == "done"
+
+
+def test_a_hook_is_told_at_the_start_where_everything_lies(tmp_path: Path):
+    write_extension(
+        tmp_path, "early", "from backend.hooks import hookimpl\n\n@hookimpl\ndef begin(paths, flags, settings):\n    (paths.data / 'told').touch()\n"
+    )
+    load(tmp_path)
+    assert (tmp_path / "told").exists()
