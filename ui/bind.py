@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import gradio as gr
@@ -12,6 +12,7 @@ from backend.fields import BY_KEY, to_request
 from backend.request import GenerationRequest
 from ui import overrides
 from ui.events import QUICK
+from ui.scripts import Scripts
 
 PAGE_ONLY = ("resize_kind", "scale_by")  # what sources.py turns into a size
 Switches = Mapping[str, tuple[gr.Checkbox, tuple[str, ...]]]  # name: (box, fields that are left at their defaults while it is off)
@@ -40,21 +41,22 @@ class Form:
     components: Mapping[str, Component]
     checkpoint: gr.Dropdown
     switches: Switches
+    scripts: Scripts = field(default_factory=Scripts)  # of extensions
 
     @property
     def inputs(self) -> list[Component]:
         """What an event reads, in the order that `request` expects."""
-        return [self.checkpoint, *self.kept.values()]
+        return [self.checkpoint, *self.kept.values(), *self.scripts.unkept.values()]
 
     @property
     def kept(self) -> Mapping[str, Component]:
-        """What a person sets on this tab, by name: switches and fields."""
-        return {**{name: box for name, (box, _) in self.switches.items()}, **self.components}
+        """What a person sets on this tab, by name: switches, fields, and what extensions have."""
+        return {**{name: box for name, (box, _) in self.switches.items()}, **self.components, **self.scripts.kept}
 
     def values(self, values: Sequence[object], *, on: str = "") -> dict[str, Any]:
         """By field name, of `values` as Gradio hands them over for `inputs`. on: a switch that counts. Raises WebUIError for a chip that is no override."""
         checkpoint, *rest = values
-        asked: dict[str, Any] = {name: value for name, value in zip(self.kept, rest, strict=True) if value is not None}
+        asked: dict[str, Any] = {name: value for name, value in zip((*self.kept, *self.scripts.unkept), rest, strict=True) if value is not None}
         for name, (_, fields) in self.switches.items():
             pressed = asked.pop(name, False) or name == on
             if pressed and name in BY_KEY:
@@ -63,7 +65,7 @@ class Form:
                 asked = {key: value for key, value in asked.items() if key not in fields}
         named = {"sd_model_checkpoint": checkpoint} if checkpoint else {}  # two pages may show different checkpoints: each draws with the one it shows
         asked["override_settings"] = named | overrides.read(asked.get("override_settings") or ())
-        return asked
+        return asked | self.scripts.take(asked)
 
     def request(self, values: Sequence[object]) -> GenerationRequest:
         """Raises WebUIError for a value that no field takes."""

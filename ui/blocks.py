@@ -21,13 +21,13 @@ STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
     "page.js", "localization.js",
     "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
-    "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
+    "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js",
 )  # fmt: skip
 STYLES = (
     "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",
-    "canvas.css", "extras.css", "history_page.css",
+    "scripts.css", "canvas.css", "extras.css", "history_page.css",
 )  # fmt: skip
 TABS = ("txt2img", "img2img")
 Made = TypeVar("Made")

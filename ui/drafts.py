@@ -41,6 +41,7 @@ def draft_of(request: GenerationRequest, seed: int) -> GenerationRequest:
         n_iter=1,
         hires=None,
         refiner=None,
+        script=None,
         override_settings=overrides,
     )
 

@@ -90,7 +90,7 @@ def _task(service: GenerationService, task: Task) -> dict[str, object]:
         "preview": task.preview_revision,
         "images": len(task.images),
         "pictures": sum(not image.grid for image in task.images),
-        "batch_size": task.request.batch_size,
+        "batch_size": task.request.batch_size if task.request.script is None else 1,  # a script counts its pictures
         "batch": task.batch,
         "batches": task.batches,
         "seconds": (task.finished - task.started).total_seconds() if task.finished and task.started else None,

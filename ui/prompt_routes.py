@@ -24,6 +24,7 @@ from backend.service import GenerationService
 from backend.settings import Settings
 from ui import overrides
 from ui.library_routes import Explained
+from ui.scripts import pasted
 
 CHECKPOINTS = ("hr_checkpoint_name", "refiner_checkpoint")
 LARGEST_PICTURE = 64 * 1024 * 1024  # bytes
@@ -113,7 +114,9 @@ def _infotext_routes(router: APIRouter, service: GenerationService) -> None:
 
 def _answer(text: str, service: GenerationService) -> dict[str, Any]:
     with Explained():
-        return page_values(text, service.settings.current, service.catalog)
+        found = page_values(text, service.settings.current, service.catalog)
+        found["values"] |= pasted(service.hooks, infotext.read(text))
+        return found
 
 
 def _style_routes(router: APIRouter, service: GenerationService) -> None:

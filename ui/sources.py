@@ -32,11 +32,11 @@ def requests(values: Mapping[str, Any], sent: str) -> Iterator[dict[str, Any]]:
     Raises WebUIError where no picture was given, or one cannot be read.
     """
     given = json.loads(sent or "{}")
-    mode, images = str(given.get("mode", "")), [_picture(text) for text in given.get("images", ())]
+    mode, images = str(given.get("mode", "")), [picture(text) for text in given.get("images", ())]
     if not images:
         raise WebUIError("img2img needs a picture to start from.")
     kept = {key: value for key, value in values.items() if key not in ("resize_kind", "scale_by") and (mode in MASKED or key not in MASK_FIELDS)}
-    mask = {"mask": _picture(str(given.get("mask")))} if mode in MASKED and given.get("mask") else {}
+    mask = {"mask": picture(str(given.get("mask")))} if mode in MASKED and given.get("mask") else {}
     if mode in MASKED and not mask:
         raise WebUIError("Inpainting needs a mask: draw over what is to be made new.")
     for image in images:
@@ -51,7 +51,8 @@ def _size(values: Mapping[str, Any], image: Image.Image) -> dict[str, int]:
     return {"width": max(int(image.width * scale), 8), "height": max(int(image.height * scale), 8)}
 
 
-def _picture(text: str) -> Image.Image:
+def picture(text: str) -> Image.Image:
+    """Of a data URL. Raises WebUIError."""
     try:
         image = Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True)))
         image.load()

@@ -9,7 +9,7 @@ from gradio.components import Component
 from backend.errors import WebUIError
 from backend.fields import to_request
 from backend.service import GenerationService
-from ui import bind, controls, gallery, groups, networks, passes, progress, quicksettings, sources, toprow
+from ui import bind, controls, gallery, groups, networks, passes, progress, quicksettings, scripts, sources, toprow
 from ui.events import QUICK
 
 
@@ -23,6 +23,7 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
                 if tab == "img2img":
                     sources.build(tab)
                 fields, switches, opened = parameters(tab, service)
+                added = scripts.build(service, blocks, tab)
         with gr.Column(elem_id=f"{tab}_results", elem_classes="drawn", min_width=0):
             buttons = toprow.buttons(tab)
             styles = toprow.styles(tab, service)
@@ -31,6 +32,7 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
         components={"prompt": prompts.prompt, "negative_prompt": prompts.negative_prompt, "styles": styles, **fields},
         checkpoint=settings.checkpoint,
         switches=switches,
+        scripts=added,
     )
     bind.keep(tab, blocks, form)
     passes.follow(service, blocks, settings.bus, opened)

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.history import History
+from backend.plugins import Hooks
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, moved, replaced
 from backend.request import GenerationRequest
@@ -141,6 +142,7 @@ class FakeService:
             self._tasks = []
         self._left: list[FakeTask] = []
         self.exposure = Exposure()
+        self.hooks = Hooks()
         self.paths = SimpleNamespace(
             browsable=(folder,),
             cache=folder / "cache",
