@@ -81,7 +81,7 @@ def parts():
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[GenerationService]:
     write_extension(tmp_path, "lines", CODE)
-    service = open_service(tmp_path, hooks=load(tmp_path))
+    service = open_service(tmp_path, hooks=load(tmp_path), live_previews_enable=False)
     yield service
     service.close()
 
