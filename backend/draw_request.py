@@ -1,7 +1,7 @@
 """One request → saved pictures, inside a running task: parts of extensions → plan → worker → infotext → files."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from backend.catalog import Catalog
 from backend.images.metadata import Encoding, encode
-from backend.infotext import lora_hashes, write
+from backend.infotext import lora_hashes, with_labels, write
 from backend.job import GeneratedImage, GenerateJob
 from backend.part_calls import PartCalls
 from backend.paths import Paths
@@ -19,6 +19,7 @@ from backend.progress import Event, FirstPass, Preview, Status, Step
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
 from backend.saving import make_grid, save_grid, save_init_images, save_parameters, save_sample, saved_or_comment
+from backend.scripts import NO_LABELS
 from backend.settings import Settings
 from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
@@ -53,8 +54,10 @@ class Drawing:
         decided = plan(request, self._task.settings, studio.catalog, studio.styles.table, draw=studio.random, vae_file=studio.paths.vae_file)
         return parts.change_plan(decided), parts
 
-    def draw(self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = True, note: str = "") -> tuple[SavedImage, ...]:
-        """save, show: files; the task's own pictures. Raises WebUIError."""
+    def draw(
+        self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = True, note: str = "", extra: Mapping[str, str] = NO_LABELS
+    ) -> tuple[SavedImage, ...]:
+        """save, show: files; the task's own pictures. extra: for their parameters. Raises WebUIError."""
         task = self._task
         decided, parts = self.decide(request)
         task.decide(decided)
@@ -69,7 +72,7 @@ class Drawing:
                 break
             for image in self._studio.worker.run(job, partial(self._hear, decided, first, save), task.cancel):
                 image = replace(image, image=parts.change_picture(image.image, decided, first + image.index))
-                pictures += self._keep(decided, first + image.index, image, save, show)
+                pictures += self._keep(decided, first + image.index, image, save, show, extra)
                 if task.counted:
                     self._studio.count(job)
         self._drawn += len(decided.images)
@@ -86,10 +89,10 @@ class Drawing:
             task.expect(max(task.batches, first + job.batch_size))
             task.begin_batch(first, job.batch_size)
 
-    def _keep(self, decided: Plan, index: int, image: GeneratedImage, save: bool, show: bool) -> Iterator[SavedImage]:
+    def _keep(self, decided: Plan, index: int, image: GeneratedImage, save: bool, show: bool, extra: Mapping[str, str]) -> Iterator[SavedImage]:
         """Saves one picture as soon as it is there. What cannot be saved stays in the task, with a comment."""
         task, settings = self._task, decided.settings
-        infotext = write(decided, index, image.extra, image.unused)
+        infotext = with_labels(write(decided, index, image.extra, image.unused), extra)
         if index == 0 and task.counted:
             save_parameters(self._studio.paths.params_file, infotext)
         possible = settings["samples_save"] and (image.complete or settings["save_incomplete_images"])

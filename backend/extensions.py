@@ -23,7 +23,17 @@ PACKAGE = "extensions"  # extensions/<name>/<module>.py is imported as extension
 FRONT, METADATA = "extension.py", "metadata.ini"
 ENTRY_POINTS = "webui.extensions"
 # Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
-SHIPPED = ("extra_options", "soft_inpainting")
+SHIPPED = (
+    "extra_options",
+    "loopback",
+    "outpainting_mk2",
+    "poor_mans_outpainting",
+    "prompt_matrix",
+    "prompts_from_file",
+    "sd_upscale",
+    "soft_inpainting",
+    "xyz_plot",
+)
 
 
 def find_extensions(paths: Paths, settings: Settings, flags: Flags) -> tuple[Extension, ...]:

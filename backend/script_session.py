@@ -1,6 +1,6 @@
 """A script at work: what it may do (scripts.Session), and its run inside a task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +15,7 @@ from backend.plan import Plan
 from backend.plan_extras import plan_steps
 from backend.request import GenerationRequest, ScriptCall
 from backend.saving import save_grid, save_sample, saved_or_comment
+from backend.scripts import NO_LABELS
 from backend.tasks import SavedImage, Task
 
 
@@ -68,13 +69,15 @@ class RunningScript:
         drawn = {name: self._studio.random.randrange(2**32) for name in ("seed", "subseed") if getattr(seed, name) == -1}
         return replace(request, seed=replace(seed, **drawn))
 
-    def draw(self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "") -> tuple[SavedImage, ...]:
+    def draw(
+        self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "", extra: Mapping[str, str] = NO_LABELS
+    ) -> tuple[SavedImage, ...]:
         if self._task.interrupted:
             raise Interrupted
         request = replace(request, script=None)
         pictures = self._taken_over(request, save, show, grid)
         if pictures is None:
-            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note)
+            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note, extra=extra)
         if self._task.interrupted and not all(picture.complete for picture in pictures if not picture.grid):
             raise Interrupted(pictures=pictures)
         return pictures
@@ -120,6 +123,9 @@ class RunningScript:
         later = store if wanted and not allowed and not grid else None
         seed = decided.images[0].seed
         task.add(SavedImage(pixels=image, path=path, infotext=infotext, seed=seed, grid=grid, front=front, save=later))
+
+    def hide(self, images: Iterable[SavedImage]) -> None:
+        self._task.hide(images)
 
     def infotext(self, images: Sequence[SavedImage], extra: Mapping[str, str]) -> str:
         return with_labels(images[0].infotext if images else "", extra)

@@ -3,8 +3,9 @@
 Both have controls, a running one gets the values by key. No torch here: a script asks for pictures (Session.draw), an engine draws them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from PIL import Image
@@ -21,6 +22,7 @@ from backend.tasks import SavedImage
 __all__ = ["Control", "Part", "PartContext", "Script", "ScriptCall", "Session", "Update"]
 
 TABS = ("txt2img", "img2img")
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 class Session(Protocol):
@@ -45,10 +47,13 @@ class Session(Protocol):
         """With its seeds drawn: -1 is a number from here on."""
         ...
 
-    def draw(self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "") -> tuple[SavedImage, ...]:
+    def draw(
+        self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "", extra: Mapping[str, str] = NO_LABELS
+    ) -> tuple[SavedImage, ...]:
         """The pictures of this request, one after the other; each is saved and shown at once. Parts take part in them; the request's own script does not.
 
         save, show: files, and the gallery and the answer. grid: what the settings say of a grid holds, too. note: shown until the first step.
+        extra: fields of the script's own for the parameters of each picture.
         Pictures that were skipped come with complete=False. Raises WebUIError for what cannot be drawn (catch it, and go on with the next one) and
         Interrupted (catch it, and make of what is there, its `pictures` among it, what can be made).
         """
@@ -60,6 +65,10 @@ class Session(Protocol):
 
     def add(self, image: Image.Image, infotext: str, *, grid: bool = False, save: bool | None = None, front: bool = False) -> None:
         """A picture or grid of the script's own. save None: as the settings say. front: before all others."""
+        ...
+
+    def hide(self, images: Iterable[SavedImage]) -> None:
+        """Pictures that were shown while the script ran, and are not part of what it gives. Their files stay."""
         ...
 
     def infotext(self, images: Sequence[SavedImage], extra: Mapping[str, str]) -> str:
@@ -82,8 +91,15 @@ class Session(Protocol):
 class Script(Protocol):
     """Chosen on the page, or named over the API."""
 
-    title: str  # A1111's; how a request names it, in any case
-    tabs: tuple[str, ...]  # of TABS
+    @property
+    def title(self) -> str:
+        """A1111's; how a request names it, in any case."""
+        ...
+
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """Of TABS."""
+        ...
 
     def controls(self, tab: str, catalog: Catalog, settings: Settings) -> Sequence[Control]:
         """Their order is that of A1111's positional script_args."""

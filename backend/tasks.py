@@ -4,7 +4,7 @@ The service writes; page and API read, at any time and without a lock.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field, replace
@@ -125,7 +125,8 @@ class Task:
     def decide(self, plan: Plan) -> None:
         """May come again: a script decides for each of its pictures."""
         if self.plan is None:
-            self.plan, self.batches, self.extra = plan, len(plan.jobs), dict(plan.extra)
+            self.plan, self.extra = plan, dict(plan.extra)
+            self.batches = len(plan.jobs) if self.request.script is None else self.batches  # a script expects more than its first plan has
         self.planned = (*self.planned, *plan.images)
         self.comment(*plan.comments)
 
@@ -166,6 +167,12 @@ class Task:
 
     def add(self, image: SavedImage) -> None:
         self.images = (*self.images, image)
+        self.revision += 1
+
+    def hide(self, images: Iterable[SavedImage]) -> None:
+        """These very ones; their files stay."""
+        hidden = {id(image) for image in images}
+        self.images = tuple(image for image in self.images if id(image) not in hidden)
         self.revision += 1
 
     def forget_pixels(self, *, unsaved: bool = False) -> None:
