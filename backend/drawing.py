@@ -30,8 +30,8 @@ class Drawn:
     labels: Mapping[str, str] = field(default_factory=dict)  # of the infotext, from a refiner that took over
 
 
-def draw(run: Run, stage: Stage, *, start: Start | None = None, inpaint: Tensor | None = None) -> Drawn:
-    """inpaint: what an inpainting model is told, (B, 5, h, w); None = everything is masked. Raises Interrupted if there is nothing yet."""
+def draw(run: Run, stage: Stage, *, start: Start | None = None, beside: Tensor | None = None) -> Drawn:
+    """beside: what inpainting and instruct-pix2pix models are told, see Told; None = there is no picture. Raises Interrupted if there is nothing yet."""
     job, now = stage.job, _Now(run, stage)
 
     def on_step(step: int, steps: int, denoised: Tensor) -> None:
@@ -41,7 +41,7 @@ def draw(run: Run, stage: Stage, *, start: Start | None = None, inpaint: Tensor 
 
     try:
         latent = sample(
-            now.told(inpaint),
+            now.told(beside),
             _noise(stage.model, job),
             job.sampling,
             job.seeds,
@@ -65,11 +65,15 @@ class _Now:
         self._run, self.stage = run, stage
         self.labels: Mapping[str, str] = {}
 
-    def told(self, inpaint: Tensor | None = None) -> Told:
-        model, encoded = self.stage.model, self.stage.encoded
-        if model.architecture.inpaint and inpaint is None:
-            inpaint = _grey(model, self.stage.job)
-        return Told(model, encoded.cond, encoded.uncond, inpaint if model.architecture.inpaint else None)
+    def told(self, beside: Tensor | None = None) -> Told:
+        model, encoded, job = self.stage.model, self.stage.encoded, self.stage.job
+        told = Told(model, encoded.cond, encoded.uncond)
+        if model.architecture.inpaint:
+            return replace(told, beside=_grey(model, job) if beside is None else beside)
+        if model.architecture.edit:
+            nothing = torch.zeros(job.batch_size, model.architecture.latent_channels, job.height // 8, job.width // 8, device=model.placement.device)
+            return replace(told, beside=nothing if beside is None else beside, edits=beside is not None and job.sampling.image_cfg_scale != 1)
+        return told
 
     def refiner(self) -> Refiner | None:
         options = self.stage.job.refiner

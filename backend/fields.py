@@ -98,7 +98,7 @@ FIELDS = (
     _field("firstpass_image", "hires.picture", Image.Image, "Picture", tab="txt2img"),
     _field("init_images", "init.images", list, "Image", api_default=None, tab="img2img"),
     _field("resize_mode", "init.resize_mode", int, "Resize mode", tab="img2img"),
-    _field("image_cfg_scale", "init.image_cfg_scale", float, "Image CFG Scale", "Image CFG scale", tab="img2img"),
+    _field("image_cfg_scale", "init.image_cfg_scale", float, "Image CFG Scale", "Image CFG scale", api_default=1.0, tab="img2img"),
     _field("initial_noise_multiplier", "init.noise_multiplier", float, "Noise multiplier", tab="img2img"),
     _field("mask", "init.inpaint.mask", Image.Image, "Mask", tab="img2img"),
     _field("mask_blur", "init.inpaint.blur", int, "Mask blur", "Mask blur", tab="img2img"),

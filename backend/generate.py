@@ -7,6 +7,7 @@ import torch
 
 from backend.catalog import Catalog
 from backend.checkpoints.memory import Models
+from backend.checkpoints.model import Model
 from backend.checkpoints.placement import Placement
 from backend.drawing import Drawn, decode, draw
 from backend.flags import Flags
@@ -44,7 +45,7 @@ class Engine:
             drawn = self._draw(run, job, pictures)
             images = decode(drawn.stage.model, drawn.latent)
             finished = [pictures.finish(image, index) if pictures else Finished(image=image) for index, image in enumerate(images)]
-        extra = {**run.extra, **(_mask_weight(job.init) if drawn.stage.model.architecture.inpaint else {}), **drawn.labels}
+        extra = {**run.extra, **_told_beside(job, drawn.stage.model), **drawn.labels}
         return tuple(
             GeneratedImage(
                 image=one.image,
@@ -86,9 +87,9 @@ class Engine:
         first, hires = None, job.hires
         if hires is None or hires.picture is None:
             stage = run.open(job)
-            told = pictures.condition(stage.model) if pictures and stage.model.architecture.inpaint else None
+            told = pictures.beside(stage.model) if pictures else None
             start = pictures.start(stage.model) if pictures else None
-            first = draw(run, stage, start=start, inpaint=told)
+            first = draw(run, stage, start=start, beside=told)
             if pictures and start:
                 pictures.soften(start, first.latent)
             if hires is None or not first.complete:
@@ -102,9 +103,11 @@ class Engine:
         return lambda image, scale: self._upscalers.upscale(image, init.upscaler, scale, on_event=on_event, cancel=cancel)
 
 
-def _mask_weight(init: InitOptions | None) -> dict[str, str]:
-    """What A1111 writes of inpainting models."""
-    return {"Conditional mask weight": str(init.inpaint.condition_weight)} if init and init.inpaint else {}
+def _told_beside(job: GenerateJob, model: Model) -> dict[str, str]:
+    """What A1111 writes of inpainting and of instruct-pix2pix models."""
+    if job.init and job.init.inpaint and model.architecture.inpaint:
+        return {"Conditional mask weight": str(job.init.inpaint.condition_weight)}
+    return {"Image CFG scale": str(job.sampling.image_cfg_scale)} if job.init and model.architecture.edit else {}
 
 
 def _ram() -> dict[str, float]:

@@ -74,8 +74,24 @@ class Pictures:
             soft = changed(difference, mask, inpaint.soft, job.width, job.height)
             self._soft_masks.append(soft if inpaint.box is None else masks.put_back(soft, self._originals[0].size, inpaint.box).convert("L"))
 
-    def condition(self, model: Model) -> Tensor:
-        """What an inpainting model is told: the mask, and the picture without what lies under it. (B, 5, h, w)"""
+    def beside(self, model: Model) -> Tensor | None:
+        """What a model is told beside the latent, (B, C, h, w); None for those that are told nothing."""
+        if model.architecture.inpaint:
+            return self._masked(model)
+        return self._edited(model) if model.architecture.edit else None
+
+    def _edited(self, model: Model) -> Tensor:
+        """For instruct-pix2pix: the pictures, in the VAE's own scale. (B, 4, h, w)"""
+        latent = torch.cat([model.encode(to_pixels(image)) for image in self._images]) / model.architecture.latent_scale
+        return self._for_batch(latent)
+
+    def _for_batch(self, latent: Tensor) -> Tensor:
+        size = (self._job.height // 8, self._job.width // 8)
+        latent = latent if latent.shape[-2:] == size else F.interpolate(latent, size=size, mode="bilinear")
+        return latent.expand(self._job.batch_size, -1, -1, -1)
+
+    def _masked(self, model: Model) -> Tensor:
+        """For inpainting models: the mask, and the picture without what lies under it. (B, 5, h, w)"""
         job, inpaint = self._job, self._init.inpaint
         pixels = torch.cat([to_pixels(image) for image in self._images])
         mask = torch.ones(1, 1, *pixels.shape[-2:])

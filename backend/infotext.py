@@ -116,6 +116,7 @@ def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
         "Sampler": plan.sampler.label,
         "Schedule type": plan.schedule_type,
         "CFG scale": job.sampling.cfg_scale,
+        "Image CFG scale": extra.get("Image CFG scale"),
         "Seed": image.seed,
         "Size": f"{plan.size.width}x{plan.size.height}",
         "Model hash": checkpoint.hash[:10] or None if settings["add_model_hash_to_info"] else None,
@@ -194,7 +195,7 @@ def _schedule(plan: Plan) -> dict[str, Any]:
 
 
 def _unforeseen(extra: Mapping[str, str]) -> dict[str, Any]:
-    return {label: value for label, value in extra.items() if label not in ("TI hashes", "Emphasis", "Conditional mask weight")}
+    return {label: value for label, value in extra.items() if label not in ("TI hashes", "Emphasis", "Conditional mask weight", "Image CFG scale")}
 
 
 def _end(plan: Plan) -> dict[str, Any]:

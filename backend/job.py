@@ -68,6 +68,7 @@ class SamplingOptions:
     scheduler: str = "Uniform"  # canonical label of sampling.names.SCHEDULERS, never "Automatic"
     steps: int = 20
     cfg_scale: float = 7.0
+    image_cfg_scale: float = 1.5  # of instruct-pix2pix models; 1 = the picture is told with each prompt
     eta: float = 1.0  # eta_ancestral or eta_ddim, whichever the sampler uses
     s_churn: float = 0.0
     s_tmin: float = 0.0

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,6 +83,8 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     prompts = picture_prompts(request, settings, styles, catalog)
     images = tuple(_images(prompts, _seeds(request, draw), settings))
     sampling = sampling_options(request.sampling, settings, sampler, schedule_type)
+    if request.init is not None:
+        sampling = replace(sampling, image_cfg_scale=request.init.image_cfg_scale)
     model = model_options(request, settings, checkpoint, vae)
     passes = find_passes(request, settings, catalog, model, schedule_type, vae_file)
     about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)

@@ -103,7 +103,7 @@ class InitImage:
 
     images: tuple[Image.Image, ...] = ()
     resize_mode: int = 0  # 0 just resize, 1 crop and resize, 2 resize and fill, 3 just resize (latent upscale)
-    image_cfg_scale: float | None = None  # of instruct-pix2pix models; None = 1.5
+    image_cfg_scale: float = 1.5  # of instruct-pix2pix models
     noise_multiplier: float | None = None  # None = what the settings say
     inpaint: Inpaint | None = None
 

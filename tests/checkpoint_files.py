@@ -212,10 +212,10 @@ def openclip_text_tensors(prefix: str, *, seed: int = 3, width: int = 64, layers
 # --------------------------------------------------------------------------- whole files
 
 
-def sd1_tensors(*, seed: int = 0, inpaint: bool = False, text_prefix: str = "cond_stage_model.transformer.text_model.") -> Tensors:
+def sd1_tensors(*, seed: int = 0, inpaint: bool = False, edit: bool = False, text_prefix: str = "cond_stage_model.transformer.text_model.") -> Tensors:
     """SD 1.x: 1×1 convolutions around the transformers, CLIP-L in transformers' layout, context 64."""
     return {
-        **unet_tensors(seed=seed, in_channels=9 if inpaint else 4),
+        **unet_tensors(seed=seed, in_channels=9 if inpaint else 8 if edit else 4),
         **vae_tensors(seed=seed + 1),
         **hf_text_tensors(text_prefix, seed=seed + 2),
     }

@@ -93,9 +93,10 @@ def dropdown(name: str, choices: list[str], elem_id: str) -> gr.Dropdown:
     return gr.Dropdown(label=bind.label(name), choices=choices, value=bind.default(name), interactive=True, elem_id=elem_id, min_width=0)
 
 
-def slider(tab: str, name: str, minimum: float, maximum: float, step: float, *, elem_id: str = "", value: Any = None) -> gr.Slider:
+def slider(tab: str, name: str, minimum: float, maximum: float, step: float, *, elem_id: str = "", value: Any = None, info: str | None = None) -> gr.Slider:
     return gr.Slider(
         label=bind.label(name),
+        info=info,
         minimum=minimum,
         maximum=maximum,
         step=step,

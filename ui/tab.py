@@ -52,6 +52,7 @@ def parameters(tab: str, service: GenerationService) -> tuple[dict[str, Componen
         size = controls.size_and_batch(tab) if tab == "txt2img" else {**groups.resize(tab), **groups.batch_line(tab)}
         strength = {"cfg_scale": controls.slider(tab, "cfg_scale", 1, 30, 0.5)}
         if tab == "img2img":
+            strength["image_cfg_scale"] = controls.slider(tab, "image_cfg_scale", 0, 3, 0.05, info="of instruct-pix2pix checkpoints alone")
             strength["denoising_strength"] = controls.slider(tab, "denoising_strength", 0, 1, 0.01)
         seed, extra = controls.seed(tab)
         chips = {"override_settings": controls.override_settings(tab)}

@@ -44,7 +44,7 @@ def _body(name: str, tab: Tab, unsaid: frozenset[str] = _UNSAID) -> type[BaseMod
 
 
 Txt2ImgBody = _body("StableDiffusionProcessingTxt2Img", "txt2img", _UNSAID | {"denoising_strength"})
-Img2ImgBody = _body("StableDiffusionProcessingImg2Img", "img2img")
+Img2ImgBody = _body("StableDiffusionProcessingImg2Img", "img2img", _UNSAID | {"image_cfg_scale"})
 
 
 class TextToImageResponse(BaseModel):

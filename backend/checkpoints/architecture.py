@@ -16,7 +16,7 @@ HEAD_WIDTH = 64  # of SD2, SDXL and all their text encoders; SD1's U-Net has 8 h
 SD1_HEADS = 8
 LATENT_SCALE: Mapping[str, float] = {SD1: 0.18215, SD2: 0.18215, SDXL: 0.13025, REFINER: 0.13025}  # 1 / standard deviation of the latents in training
 UNSAID = ""  # SD2 came in both kinds without a marker: its U-Net is asked once it is loaded
-FILE_CHANNELS: Mapping[int, bool] = {4: False, 9: True}  # U-Net input channels → inpainting
+PLAIN, EDIT, INPAINT = 4, 8, 9  # input channels of a U-Net: its latent, and perhaps a picture's, or a mask and a masked picture's
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -68,6 +68,7 @@ class Architecture:
 
     family: str  # "SD1", "SD2", "SDXL" or "SDXL Refiner"
     inpaint: bool  # the U-Net takes mask and masked picture besides the latent
+    edit: bool  # instruct-pix2pix: it takes the picture that is to be edited
     prediction: str  # "epsilon" or "v"; UNSAID only while loading
     zero_snr: bool  # trained with zero terminal SNR
     latent_scale: float
@@ -109,8 +110,9 @@ def read_architecture(file: WeightFile, vae: WeightFile | None) -> Architecture:
     unet = unet_shape(file.path.name, shapes, family, markers)
     return Architecture(
         family=family,
-        inpaint=FILE_CHANNELS[unet.in_channels],
-        prediction=markers.prediction or (UNSAID if family == SD2 and unet.in_channels == 4 else "epsilon"),
+        inpaint=unet.in_channels == INPAINT,
+        edit=unet.in_channels == EDIT,
+        prediction=markers.prediction or (UNSAID if family == SD2 and unet.in_channels == PLAIN else "epsilon"),
         zero_snr=markers.zero_snr,
         latent_scale=LATENT_SCALE[family],
         unet=unet,
@@ -164,8 +166,8 @@ def _family(shapes: Shapes, text: list[TextShape]) -> str:
 def unet_shape(name: str, shapes: Shapes, family: str, markers: Markers) -> UNetShape:
     """Walks down the input blocks: a resnet each, perhaps transformers behind it, and a downsampler at the end of a level."""
     in_channels = shapes[f"{UNET}input_blocks.0.0.weight"][1]
-    if in_channels not in FILE_CHANNELS:
-        raise WebUIError(f"{name} takes {in_channels} input channels: only plain (4) and inpainting (9) checkpoints are supported.")
+    if in_channels not in (PLAIN, EDIT, INPAINT):
+        raise WebUIError(f"{name} takes {in_channels} input channels: only plain (4), instruct-pix2pix (8) and inpainting (9) checkpoints are supported.")
     levels: list[list[tuple[int, int]]] = [[]]  # per resnet: width, transformer blocks
     n = 1
     while f"{UNET}input_blocks.{n}.0.in_layers.0.weight" in shapes or f"{UNET}input_blocks.{n}.0.op.weight" in shapes:

@@ -13,7 +13,7 @@ from backend.safetensors_header import Header
 
 RUNS = frozenset({families.SD1, families.SD2, families.SDXL, families.REFINER})  # the families that this program runs
 _RANKED = frozenset({"LoRA", "LoCon", "DoRA", "LoHa", "LoKr", "GLoRA", "Control LoRA", "LoRA+TI bundle"})
-_INPAINTING = 9  # channels that the U-Net of an inpainting model takes
+_WIDER = (8, 9)  # channels that the U-Nets of instruct-pix2pix and of inpainting models take
 _SIDECAR = "sd version"  # A1111's key in name.json
 _UNSAID = frozenset({"", "unknown", "none"})
 # how a layer's name begins → which model it is in; the rest is "net"
@@ -188,7 +188,7 @@ def _has_room(names: Names, layer: str, place: Shape) -> bool:
     if size is None or len(place) < 2:
         lengths = names.lengths(layer)
         return not lengths or rows in lengths or (columns in lengths and layer in names.parts.get("on_input", {}))
-    plain = columns * 4 // place[1] if place[1] == _INPAINTING else columns  # a network of the plain model leaves the further channels alone
+    plain = columns * 4 // place[1] if place[1] in _WIDER else columns  # a network of the plain model leaves the further channels alone
     return size[0] == rows and size[1] in (columns, plain)
 
 

@@ -1,6 +1,6 @@
 """Classifier-free guidance: each call of the U-Net with prompt and negative prompt, and the two put together.
 
-Also AND, NGMS, guidance that starts late, padding of unequal prompts, and the stop between two calls.
+Also AND, NGMS, instruct-pix2pix, guidance that starts late, padding of unequal prompts, and the stop between two calls.
 """
 
 from collections.abc import Callable
@@ -66,12 +66,17 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Told:
-    """A model and what it is told. inpaint: (B, 5, h, w), mask and masked latent, for 9-channel models."""
+    """A model and what it is told.
+
+    beside: channels that go beside the latent, (B, C, h, w): mask and masked latent for inpainting models, a picture's latent for instruct-pix2pix.
+    edits: guidance by the picture, too (Brooks et al. 2022): it is told once without.
+    """
 
     model: Predictor
     cond: Conditioning
     uncond: Conditioning
-    inpaint: Tensor | None = None
+    beside: Tensor | None = None
+    edits: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,14 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Batch:
-    """The rows of a call: the parts of all prompts, then the negative prompts unless left out."""
+    """The rows of a call: the parts of all prompts, then the negative prompts unless left out; those once more without the picture where one is edited."""
 
     told: tuple[StepCond, StepCond | None]  # what it was made from
     parts: Parts
     owners: tuple[int, ...]  # the image of each row
     pieces: tuple[_Piece, ...]
-    inpaint: Tensor | None
+    beside: Tensor | None
+    edits: bool
 
     def spread(self, images: Tensor) -> Tensor:
         """(B, …) → one for each row."""
@@ -145,8 +151,16 @@ class Guidance:
         if without_negative:
             first_parts = [found[parts[0][0]] for parts in batch.parts]  # stand in for the negative prompt
             return _combine(found, torch.stack(first_parts), batch.parts, 1.0)
+        if batch.edits:
+            return self._edited(found, batch.parts, cfg_scale)
         count = len(found) - len(batch.parts)
         return _combine(found[:count], found[count:], batch.parts, cfg_scale)
+
+    def _edited(self, found: Tensor, parts: Parts, cfg_scale: float) -> tuple[Tensor, Tensor]:
+        """without + image_cfg_scale · (picture − without) + cfg_scale · (prompt and picture − picture)"""
+        told, pictured, without = found[: -2 * len(parts)], found[-2 * len(parts) : -len(parts)], found[-len(parts) :]
+        guided, _ = _combine(told, pictured, parts, cfg_scale)
+        return guided + (pictured - without) * (self._options.image_cfg_scale - 1), without
 
     def refined(self, index: int) -> Predictor | None:
         """To be asked before each call, with the nearest entry of the model's table: the refiner, in the moment when it takes over."""
@@ -163,11 +177,13 @@ class Guidance:
         options = self._options
         if options.skip_early_cond and self.calls / self._total_calls <= options.skip_early_cond:
             return True
+        if self._told.edits:
+            return False
         return level < options.s_min_uncond and (options.s_min_uncond_all or self.calls % 2 == 1)
 
     def _predict(self, batch: _Batch, x: Tensor, t: float) -> Tensor:
-        if batch.inpaint is not None:
-            x = torch.cat([x, batch.inpaint], dim=1)
+        if batch.beside is not None:
+            x = torch.cat([x, batch.beside], dim=1)
         timesteps = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         found = [
             self._told.model.predict(x[piece.start : piece.stop], timesteps[piece.start : piece.stop], piece.cross, piece.vector) for piece in batch.pieces
@@ -182,24 +198,28 @@ class Guidance:
         return batch
 
     def _put_together(self, cond: StepCond, uncond: StepCond | None) -> _Batch:
+        images, edits = range(len(cond.parts)), self._told.edits and uncond is not None
         owners = [image for image, parts in enumerate(cond.parts) for _ in parts]
         if uncond is not None:
-            owners += range(len(cond.parts))
-        inpaint = None if self._told.inpaint is None else _spread(self._told.inpaint.expand(len(cond.parts), -1, -1, -1), owners)
-        return _Batch((cond, uncond), cond.parts, tuple(owners), tuple(self._pieces(cond, uncond)), inpaint)
+            owners += [*images, *images] if edits else images
+        beside = None if self._told.beside is None else _spread(self._told.beside.expand(len(images), -1, -1, -1), owners)
+        if edits and beside is not None:
+            beside = torch.cat([beside[: -len(images)], torch.zeros_like(beside[-len(images) :])])
+        return _Batch((cond, uncond), cond.parts, tuple(owners), tuple(self._pieces(cond, uncond, 2 if edits else 1)), beside, edits)
 
-    def _pieces(self, cond: StepCond, uncond: StepCond | None) -> list[_Piece]:
-        """Everything at once; prompts of unequal length, or without batch_cond_uncond, in portions as A1111's."""
+    def _pieces(self, cond: StepCond, uncond: StepCond | None, times: int) -> list[_Piece]:
+        """Everything at once; prompts of unequal length, or without batch_cond_uncond, in portions as A1111's. times: how often negative prompts are told."""
         together, images = self._options.batch_cond_uncond, len(cond.parts)
         if uncond is None:
             return _portions(cond.cross, cond.vector, len(cond.cross) if together else images)
         told, negative = self._padded(cond.cross, uncond.cross)
+        negative, vector = negative.repeat(times, 1, 1), None if uncond.vector is None else uncond.vector.repeat(times, 1)
         if told.shape[1] == negative.shape[1]:
             rows = torch.cat([told, negative])
-            vectors = None if cond.vector is None or uncond.vector is None else torch.cat([cond.vector, uncond.vector])
+            vectors = None if cond.vector is None or vector is None else torch.cat([cond.vector, vector])
             return _portions(rows, vectors, len(rows) if together else images)
         portions = _portions(told, cond.vector, 2 * images if together else images)
-        return [*portions, _Piece(len(told), len(told) + images, negative, uncond.vector)]
+        return [*portions, _Piece(len(told), len(told) + len(negative), negative, vector)]
 
     def _padded(self, told: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
         """Both equally long, if the options say so: v0 changes the negative prompt alone, the other adds empty prompts to the shorter one."""

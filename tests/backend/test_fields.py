@@ -19,7 +19,7 @@ def test_the_api_has_its_own_defaults_where_a1111_has():
     differing = {field.key: field.api_default for field in FIELDS if field.api_default not in (field.default, None)}
     sizes = {"seed_resize_from_h": -1, "seed_resize_from_w": -1}
     inpaint = {"inpainting_fill": 0, "inpaint_full_res": True, "inpaint_full_res_padding": 0}
-    assert differing == {**sizes, "sampler_name": "Euler", "steps": 50, **inpaint}
+    assert differing == {**sizes, "sampler_name": "Euler", "steps": 50, "image_cfg_scale": 1.0, **inpaint}
 
 
 def test_labels_are_those_of_a1111s_page():

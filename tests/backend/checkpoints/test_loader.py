@@ -22,6 +22,7 @@ def loaded(path: Path, vae: Path | None = None) -> Model:
 LAYOUTS: Mapping[str, tuple[dict[str, Tensor], str, bool]] = {
     "sd1": (files.sd1_tensors(), "SD1", False),
     "sd1 inpainting": (files.sd1_tensors(inpaint=True), "SD1", True),
+    "sd1 instruct-pix2pix": (files.sd1_tensors(edit=True), "SD1", False),
     "sd1 without text_model": (files.sd1_tensors(text_prefix="cond_stage_model.transformer."), "SD1", False),
     "sd2": ({**files.sd2_tensors(), "v_pred": torch.zeros(0)}, "SD2", False),
     "sd2 inpainting": (files.sd2_tensors(inpaint=True), "SD2", True),
@@ -35,7 +36,7 @@ LAYOUTS: Mapping[str, tuple[dict[str, Tensor], str, bool]] = {
 def test_family_is_read_off_the_tensors_and_the_model_draws(layout: str, tmp_path: Path):
     tensors, family, inpaint = LAYOUTS[layout]
     model = loaded(files.write(tmp_path / "x.safetensors", tensors))
-    assert (model.architecture.family, model.architecture.inpaint) == (family, inpaint)
+    assert (model.architecture.family, model.architecture.inpaint, model.architecture.edit) == (family, inpaint, layout.endswith("pix2pix"))
     with torch.inference_mode():
         out = model.predict(*inputs(model))
         pixels = model.decode(out)

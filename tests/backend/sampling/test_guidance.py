@@ -9,8 +9,8 @@ from tests.backend.sampling.toy import ToyConditioning, ToyModel, options
 SOME = torch.linspace(-1, 1, 2 * 4 * 2 * 2).reshape(2, 4, 2, 2)
 
 
-def guided(model: ToyModel, cond: ToyConditioning, uncond: ToyConditioning, asked: SamplingOptions, *, x=SOME, t=500.0, level=5.0, calls=0, inpaint=None):
-    guidance = Guidance(Told(model, cond, uncond, inpaint), asked, 10, lambda: False)
+def guided(model: ToyModel, cond: ToyConditioning, uncond: ToyConditioning, asked: SamplingOptions, *, x=SOME, t=500.0, level=5.0, calls=0, **told):
+    guidance = Guidance(Told(model, cond, uncond, **told), asked, 10, lambda: False)
     guidance.calls = calls
     return guidance(x, level, t, scale=1.0, cfg_scale=asked.cfg_scale, read=lambda x, output: output)
 
@@ -99,7 +99,7 @@ def test_v0_padding_gives_the_negative_prompt_the_length_of_the_prompt(tokens: i
 
 def test_inpainting_models_get_mask_and_masked_picture_beside_each_latent():
     model, inpaint = ToyModel(), torch.rand(1, 5, 2, 2)
-    guided(model, ToyConditioning(0.5, -0.5), ToyConditioning(0.1, 0.2), options(), inpaint=inpaint)
+    guided(model, ToyConditioning(0.5, -0.5), ToyConditioning(0.1, 0.2), options(), beside=inpaint)
     asked = model.asked[0][0]
     assert asked.shape == (4, 9, 2, 2) and all(torch.equal(row[4:], inpaint[0]) for row in asked)
 
@@ -122,3 +122,30 @@ def test_tells_each_call_before_it():
     for _ in range(3):
         guidance(SOME, 5.0, 500.0, scale=1.0, cfg_scale=7.0, read=lambda x, output: output)
     assert told == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_instruct_pix2pix_is_told_three_times_and_guided_by_prompt_and_picture():
+    class Sees(ToyModel):
+        """The toy's answer, and the mean of the picture beside it."""
+
+        def predict(self, x, t, cross, vector=None):
+            return super().predict(x[:, :4], t, cross) + x[:, 4:].mean(dim=(1, 2, 3), keepdim=True)
+
+    cond, uncond, picture = ToyConditioning(0.5, -0.5), ToyConditioning(0.1, 0.2), torch.full((1, 4, 2, 2), 0.3)
+    model = Sees()
+    found, without = guided(model, cond, uncond, options(cfg_scale=7.0, image_cfg_scale=2.0), beside=picture, edits=True)
+    assert sizes(model) == [6]
+    told, pictured, plain = alone(0.5) + 0.3, alone(0.1) + 0.3, alone(0.1)
+    assert torch.allclose(found[0], plain + 7 * (told - pictured) + 2 * (pictured - plain), atol=1e-5)
+    assert torch.allclose(without[0], plain, atol=1e-6)
+    apart = Sees()
+    asked = options(cfg_scale=7.0, image_cfg_scale=2.0, batch_cond_uncond=False)
+    assert torch.allclose(guided(apart, cond, uncond, asked, beside=picture, edits=True)[0], found, atol=1e-5) and sizes(apart) == [2, 2, 2]
+    longer = ToyConditioning(0.5, -0.5, tokens=154)
+    assert torch.allclose(guided(Sees(), longer, uncond, options(cfg_scale=7.0, image_cfg_scale=2.0), beside=picture, edits=True)[0], found, atol=1e-5)
+
+
+def test_a_scale_of_one_is_the_picture_told_with_both_prompts():
+    cond, uncond, asked = ToyConditioning(0.5, -0.5), ToyConditioning(0.1, 0.2), options(image_cfg_scale=1.0)
+    three, two = (guided(ToyModel(), cond, uncond, asked, beside=torch.rand(1, 4, 2, 2), edits=edits)[0] for edits in (True, False))
+    assert torch.allclose(three, two, atol=1e-5)
