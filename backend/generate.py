@@ -14,7 +14,8 @@ from backend.flags import Flags
 from backend.generate_init import Finished, Pictures
 from backend.hashes import HashCache
 from backend.images.resize import Enlarge
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, InitOptions, LoadJob
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, InitOptions, LoadJob, ToolJob
+from backend.make import make
 from backend.paths import Paths
 from backend.postprocess.steps import Tools, run_steps
 from backend.postprocess.upscale import Upscalers
@@ -73,6 +74,10 @@ class Engine:
             return self._stages.forget()
         with self._stages.loaded(job.model, on_event) as model:
             self._stages.note(model)
+
+    def make(self, job: ToolJob, on_event: OnEvent, cancel: CancelToken) -> None:
+        """A new model file, or numbers about one, which go by an event. Raises WebUIError, Interrupted."""
+        make(job, self.catalog, on_event, cancel)
 
     def memory(self) -> dict[str, object]:
         """As A1111's /sdapi/v1/memory, in bytes."""

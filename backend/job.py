@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from PIL import Image
 
@@ -252,7 +253,84 @@ class LoadJob:
     model: ModelOptions | None
 
 
-Job = GenerateJob | ExtrasJob | LoadJob
+@dataclass(frozen=True, kw_only=True)
+class NewFile:
+    """A model file that a job makes. part: what it is called beside its place until it is whole."""
+
+    kind: Literal["checkpoint", "lora"]  # it lies in the kind's folder
+    name: str
+    part: str
+    replace: bool = False  # a file of this name that is there already
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeJob:
+    """Checkpoints → a checkpoint."""
+
+    output: NewFile
+    method: str  # a label of model_tools.METHODS
+    models: tuple[FileRef, ...]  # A, B, C: as many as the method takes
+    multiplier: float
+    half: bool
+    vae: FileRef | None  # that the new file gets; None = A's
+    discard: str  # regular expression: tensors of such names are left out
+    metadata: Mapping[str, str]
+    recipe: Mapping[str, object] | None  # what the file says of its making; None = nothing
+    models_said: Mapping[str, object]  # what it says of the models, by their sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOptions:
+    """most: the rank, or with a rule of networks.decompose.RULES the highest one."""
+
+    most: int
+    rule: str = ""
+    value: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BakeJob:
+    """Loras at their weights → one; a single one with a rank: a smaller one. rank None: exact."""
+
+    output: NewFile
+    networks: tuple[NetworkRef, ...]
+    rank: RankOptions | None
+    conv_rank: RankOptions | None  # of kernels wider than 1; None: as the others
+    precision: str  # fp16, bf16, fp32
+
+
+@dataclass(frozen=True, kw_only=True)
+class BakeIntoJob:
+    """Loras at their weights → a checkpoint that has them in it."""
+
+    output: NewFile
+    checkpoint: FileRef
+    networks: tuple[NetworkRef, ...]
+    half: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractJob:
+    """Two checkpoints → a Lora that makes the one of the other."""
+
+    output: NewFile
+    tuned: FileRef
+    base: FileRef
+    rank: int
+    conv_rank: int  # 0: convolutions are left out
+    text: bool  # text encoders, too
+    precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockMapJob:
+    """How much a Lora changes in each block."""
+
+    network: FileRef
+
+
+ToolJob = MergeJob | BakeJob | BakeIntoJob | ExtractJob | BlockMapJob
+Job = GenerateJob | ExtrasJob | LoadJob | ToolJob
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What an engine tells while it works, and how it is stopped."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from threading import Event as Flag
 
 from PIL import Image
@@ -36,7 +37,15 @@ class FirstPass:
     index: int  # place in the batch
 
 
-Event = Status | Step | Preview | FirstPass
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What a tool has to say: sentences for the person, and numbers."""
+
+    sentences: tuple[str, ...] = ()
+    numbers: Mapping[str, object] = field(default_factory=dict)
+
+
+Event = Status | Step | Preview | FirstPass | Made
 
 
 class CancelToken:

@@ -19,8 +19,10 @@ from backend.history import History
 from backend.job import LoadJob, ModelOptions
 from backend.library import Library
 from backend.marks import Marks
+from backend.model_tools import ToolRequest
 from backend.paths import Paths
 from backend.plan import Plan, plan_load
+from backend.plan_tools import plan_tool
 from backend.plugins import Hooks
 from backend.progress import CancelToken
 from backend.prompts.style_file import StyleFiles
@@ -30,6 +32,7 @@ from backend.saving import saved_or_comment
 from backend.script_session import draw_plainly, run_script
 from backend.settings import SettingsStore
 from backend.tasks import SavedImage, Task
+from backend.tool_task import ToolTask, run_tool
 from backend.workers.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -90,6 +93,13 @@ class GenerationService:
     def submit_extras(self, request: ExtrasRequest, *, id_task: str = "", save_samples: bool = True) -> ExtrasTask:
         """Likewise, for pictures that are there already."""
         task = ExtrasTask(id=_id(id_task), extras=request, settings=self.settings.current, save_samples=save_samples)
+        self._enqueue(task)
+        return task
+
+    def submit_tool(self, request: ToolRequest, *, id_task: str = "") -> ToolTask:
+        """Likewise, for a model file that is made of others. Raises WebUIError at once for what can be seen to be wrong."""
+        plan_tool(request, self.catalog, hashed=False)
+        task = ToolTask(id=_id(id_task), tool=request, settings=self.settings.current)
         self._enqueue(task)
         return task
 
@@ -259,6 +269,10 @@ class GenerationService:
         if isinstance(task, ExtrasTask):
             run_extras(task, self.catalog, self.paths, self._worker, partial(hear, task))
             log.info("extras: %d pictures in %.1f s", len(task.images), time.monotonic() - began)
+            return
+        if isinstance(task, ToolTask):
+            run_tool(task, self.catalog, self._worker, partial(hear, task))
+            log.info("%s in %.1f s", task.words, time.monotonic() - began)
             return
         if task.request.script is not None:
             run_script(task, task.request.script, self._studio)

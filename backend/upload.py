@@ -44,6 +44,11 @@ def check_room(target: Path, size: int, most: int) -> None:
         raise UploadRefused(409, f"There is a file {target.name} already: delete or rename one of the two.")
     if size > most:
         raise UploadRefused(413, f"{target.name} has {size / GB:.1f} GB; the setting allows {most / GB:.1f} GB for an upload.")
+    check_disk(target, size)
+
+
+def check_disk(target: Path, size: int) -> None:
+    """size: bytes that are still to come. Raises UploadRefused."""
     if (free := shutil.disk_usage(target.parent).free) < size + _ROOM:
         raise UploadRefused(507, f"There is not enough room on the disk for {target.name}: {size / GB:.1f} GB are needed, and {free / GB:.1f} GB are free.")
 
@@ -81,7 +86,7 @@ class Upload:
         try:
             self._file.write(data)
         except OSError as error:
-            raise _unwritable(self._target, error) from error
+            raise unwritable(self._target, error) from error
 
     def finish(self) -> Path:
         """The file under its name, whole and on the disk. Raises UploadRefused."""
@@ -93,11 +98,11 @@ class Upload:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            _take(self._temporary, self._target)
+            take_name(self._temporary, self._target)
         except FileExistsError as error:
             raise UploadRefused(409, f"There is a file {self._target.name} already: delete or rename one of the two.") from error
         except OSError as error:
-            raise _unwritable(self._target, error) from error
+            raise unwritable(self._target, error) from error
         return self._target
 
     def _check_header(self) -> None:
@@ -111,7 +116,7 @@ class Upload:
         self._checked, self._header = True, b""
 
 
-def _take(temporary: Path, target: Path) -> None:
+def take_name(temporary: Path, target: Path) -> None:
     """Rename, but only to a name that is free. Raises FileExistsError."""
     try:
         os.link(temporary, target)
@@ -132,7 +137,7 @@ def _remove_leftovers(folder: Path) -> None:
             continue
 
 
-def _unwritable(target: Path, error: OSError) -> UploadRefused:
+def unwritable(target: Path, error: OSError) -> UploadRefused:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UploadRefused(507, f"The disk is full: {target.name} was not kept.")
     return UploadRefused(500, f"{target.name} cannot be written: {error.strerror}.")

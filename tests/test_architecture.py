@@ -17,7 +17,16 @@ FROM_HEADERS = tuple(f"backend.networks.{module}" for module in ("families", "fi
 
 # From the ground up. A module may import its own layer and those below.
 LAYERS = (
-    ("backend.errors", "backend.request", "backend.extras_request", "backend.progress", "backend.job", "backend.logs", "backend.compvis_names"),
+    (
+        "backend.errors",
+        "backend.request",
+        "backend.extras_request",
+        "backend.progress",
+        "backend.job",
+        "backend.model_tools",
+        "backend.logs",
+        "backend.compvis_names",
+    ),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     (
         "backend.flags",
@@ -50,6 +59,7 @@ LAYERS = (
     ("backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
     ("backend.checkpoints", "backend.conditioning", "backend.sampling", "backend.networks", "backend.postprocess"),
     ("backend.stage", "backend.drawing", "backend.second_pass", "backend.generate_init"),
+    ("backend.make",),
     ("backend.generate",),
     ("backend.workers.local",),
     ("backend.workers.engine",),
@@ -63,6 +73,8 @@ LAYERS = (
         "backend.plan_prompts",
         "backend.plan_upscalers",
         "backend.plan_extras",
+        "backend.plan_tools",
+        "backend.tool_task",
         "backend.extras_steps",
         "backend.extras",
         "backend.infotext",

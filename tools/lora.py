@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from backend.errors import WebUIError
+from backend.make import described
 from backend.networks.bake import Ingredient, merge
 from backend.networks.baked_file import PRECISIONS, Baked, write_baked
 from backend.networks.decompose import RULES, Rank
@@ -89,10 +90,7 @@ def report(baked: Baked, out: Path, *, each: bool) -> list[str]:
     lines = []
     if each:
         lines += [f"{layer}: rank {rank}" + (f", error {baked.errors[layer]:.4f}" if layer in baked.errors else "") for layer, rank in baked.ranks.items()]
-    ranks = sorted(set(baked.ranks.values()))
-    words = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}" if ranks else "no rank"
-    exact = "exact" if not baked.errors else f"relative error {baked.error:.4f}, at most {max(baked.errors.values()):.4f} in a layer"
-    return [*lines, *baked.notes, f"{out}: {len({name.partition('.')[0] for name in baked.tensors})} layers, {words}, {exact}"]
+    return [*lines, *baked.notes, f"{out}: {described(baked)}"]
 
 
 def ingredient(text: str) -> Ingredient:

@@ -53,8 +53,11 @@ class Baked:
         self.whole += whole
 
 
-def write_baked(baked: Baked, path: Path, precision: str, *, force: bool = False) -> None:
-    """By a temporary file and a rename. Raises WebUIError if the file is there already (unless force) or a number does not fit the precision."""
+def write_baked(baked: Baked, path: Path, precision: str, *, part: str = "", force: bool = False) -> None:
+    """By a temporary file (called `part`) and a rename.
+
+    Raises WebUIError if the file is there already (unless force) or a number does not fit the precision.
+    """
     if path.suffix != ".safetensors":
         raise WebUIError(f"{path.name}: the name of the new file has to end in .safetensors.")
     if path.exists() and not force:
@@ -66,7 +69,7 @@ def write_baked(baked: Baked, path: Path, precision: str, *, force: bool = False
         tensors[name] = tensor.to(dtype).contiguous()
         if not tensors[name].isfinite().all():
             raise WebUIError(f"{name} has numbers too large for {precision}: choose bf16 or fp32.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(part or f".{path.name}.{os.getpid()}.part")
     try:
         save_file(tensors, temporary, metadata(baked, path.stem, precision))
         os.replace(temporary, path)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from backend.compvis_names import UNET_RESNET
-from backend.networks.keys import ModuleIndex, compvis_names
+from backend.networks.keys import ModuleIndex, Target, compvis_names
 
 _SELF = tuple(f"attn{n}.{name}" for n in (1, 2) for name in ("to_q", "to_k", "to_v", "to_out.0"))
 _IN_BLOCK = (*_SELF, "ff.net.0.proj", "ff.net.2", "norm1", "norm2", "norm3")
@@ -43,8 +43,12 @@ class KohyaNames:
 
     def name(self, module: str) -> str | None:
         """module: as split_key gives it. None: the family has no such layer."""
-        target = self._index.find(module)
+        target = self.target(module)
         return None if target is None else self.of(target.component, target.path)
+
+    def target(self, module: str) -> Target | None:
+        """Where it lies in a model of the family. module: as split_key gives it."""
+        return self._index.find(module)
 
     def of(self, component: str, path: str) -> str:
         """component and path as a loaded model has them."""

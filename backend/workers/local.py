@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Protocol
 
 from backend.errors import EngineFailed, Interrupted, WebUIError
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, Job, LoadJob
+from backend.job import BakeIntoJob, BakeJob, BlockMapJob, ExtractJob, ExtrasJob, GeneratedImage, GenerateJob, Job, LoadJob, MergeJob, ToolJob
 from backend.progress import CancelToken, Event
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ class Engine(Protocol):
     def postprocess(self, job: ExtrasJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]: ...
 
     def load(self, job: LoadJob, on_event: Callable[[Event], None]) -> None: ...
+
+    def make(self, job: ToolJob, on_event: Callable[[Event], None], cancel: CancelToken) -> None: ...
 
     def memory(self) -> dict[str, object]: ...
 
@@ -50,6 +52,9 @@ class LocalWorker:
                 return self._engine.postprocess(job, on_event, cancel)
             case LoadJob():
                 self._engine.load(job, on_event)
+                return ()
+            case MergeJob() | BakeJob() | BakeIntoJob() | ExtractJob() | BlockMapJob():
+                self._engine.make(job, on_event, cancel)
                 return ()
             case GenerateJob():
                 return self._engine.generate(job, on_event, cancel)
