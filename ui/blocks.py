@@ -11,7 +11,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from backend.service import GenerationService
-from ui import extras, history, png_info, quicksettings, settings_tab, tab
+from ui import extras, history, model_tools, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ SCRIPTS = (
     "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
-    "history_grid.js", "history_view.js", "history_page.js",
+    "history_grid.js", "history_view.js", "history_page.js", "tools.js",
 )  # fmt: skip
 STYLES = (
     "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",
-    "scripts.css", "canvas.css", "extras.css", "history_page.css",
+    "scripts.css", "canvas.css", "extras.css", "history_page.css", "tools.css",
 )  # fmt: skip
 TABS = ("txt2img", "img2img")
 Made = TypeVar("Made")
@@ -61,6 +61,10 @@ def _build(service: GenerationService) -> gr.Blocks:
                 png_info.build()
             with gr.Tab("History", id="history", elem_id="tab_history"):
                 history.build()
+            with gr.Tab("Checkpoint Merger", id="modelmerger", elem_id="tab_modelmerger"):
+                model_tools.build_merger()
+            with gr.Tab("LoRA tools", id="loratools", elem_id="tab_loratools"):
+                model_tools.build_lora_tools()
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 settings_tab.build()
         quicksettings.wire(service, blocks, settings, [form.components[side] for form in forms for side in ("width", "height")])

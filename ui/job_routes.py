@@ -14,6 +14,7 @@ from backend.errors import NotFound
 from backend.extras import ExtrasTask
 from backend.service import GenerationService
 from backend.tasks import Task
+from backend.tool_task import ToolTask
 from ui import drafts, progress
 from ui.library_routes import Explained, answer
 
@@ -102,16 +103,16 @@ def _allowed(service: GenerationService, key: str, client: str, what: str) -> Ta
 def _job(service: GenerationService, task: Task, client: str, turns: list[Task]) -> dict[str, object]:
     """turns: the waiting ones that this page may move."""
     request, whose = task.request, owner(task, client)
-    extras = isinstance(task, ExtrasTask)
+    extras, tool = isinstance(task, ExtrasTask), isinstance(task, ToolTask)
     at = turns.index(task) if task in turns else -1
     return {
         "key": _key(task),
         "state": task.state,
-        "kind": "Extras" if extras else "Live draft" if task.id.startswith(drafts.PREFIX) else "img2img" if request.init else "txt2img",
+        "kind": _kind(task),
         "owner": whose,
         "prompt": None if service.exposure.open and whose != "own" else (request.prompts or (request.prompt,))[0][:LONGEST],
-        "size": None if extras else [request.size.width, request.size.height],
-        "steps": None if extras else request.sampling.steps,
+        "size": None if extras or tool else [request.size.width, request.size.height],
+        "steps": None if extras or tool else request.sampling.steps,
         "pictures": task.batches if extras else request.batch_size * request.n_iter,
         "position": service.queue_position(task) if task.state == "queued" else 0,
         "progress": round(task.progress, 4),
@@ -120,6 +121,16 @@ def _job(service: GenerationService, task: Task, client: str, turns: list[Task])
         "up": at > 0,
         "down": 0 <= at < len(turns) - 1,
     }
+
+
+def _kind(task: Task) -> str:
+    """For the person."""
+    match task:
+        case ExtrasTask():
+            return "Extras"
+        case ToolTask():
+            return task.words
+    return "Live draft" if task.id.startswith(drafts.PREFIX) else "img2img" if task.request.init else "txt2img"
 
 
 def _key(task: Task) -> str:

@@ -18,6 +18,7 @@ from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
 from ui.network_routes import add_network_routes
 from ui.preview_routes import add_preview_routes
+from ui.tool_routes import add_tool_routes
 from ui.upload_routes import add_upload_routes
 
 A_DAY: Mapping[str, str] = {"Cache-Control": "private, max-age=86400"}
@@ -44,6 +45,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     history_routes.add_routes(router, service)
     add_network_routes(router, service)
     add_job_routes(router, service)
+    add_tool_routes(router, service)
     add_extras_routes(router, service)
     add_preview_routes(router, PreviewJob(service))
     return router

@@ -33,7 +33,7 @@ webui.editor = (() => {
     const foot = footer(panel, entry, dialog, inputs, problem, head), save = foot.querySelector('.primary');
     form.addEventListener('submit', event => { event.preventDefault(); save.click(); }); // Enter in a field
     facts.append(webui.make('summary', '', 'What the file says'));
-    form.append(head, fields, problem, facts, foot);
+    form.append(head, fields, problem, facts, ...(panel.kind === 'lora' ? [blockMap(entry)] : []), foot);
     save.disabled = true; // until it is known what there is
     inputs.before = JSON.stringify(values(inputs));
     dialog.showModal();
@@ -118,6 +118,19 @@ webui.editor = (() => {
       return row;
     }));
     holder.append(made);
+  };
+
+  // Read when it is opened: it waits behind what is drawn.
+  const blockMap = entry => {
+    const holder = document.createElement('details'), box = webui.make('div', 'block-map');
+    holder.append(webui.make('summary', '', 'Block map'), box);
+    holder.addEventListener('toggle', async () => {
+      if (!holder.open || box.dataset.asked) return;
+      box.dataset.asked = 'yes';
+      const problem = await webui.tools.blocks(box, entry.name);
+      if (problem) box.replaceChildren(webui.make('p', 'block-note', problem));
+    });
+    return holder;
   };
 
   const footer = (panel, entry, dialog, inputs, problem, head) => {

@@ -93,7 +93,7 @@ webui.jobs = (() => {
     const one = rows.get(job.key) || make(job.key);
     rows.set(job.key, one);
     const part = selector => one.querySelector(selector);
-    const prompt = job.prompt === null ? 'A picture of somebody else' : job.prompt || (job.kind === 'Extras' ? 'Extras' : 'Empty prompt');
+    const prompt = job.prompt === null ? 'A picture of somebody else' : job.prompt || (job.size ? 'Empty prompt' : job.kind);
     one.dataset.state = job.state;
     one.dataset.owner = job.owner;
     write(part('.prompt'), prompt);
@@ -133,7 +133,7 @@ webui.jobs = (() => {
   const state = job => {
     if (job.state === 'queued') return job.position ? `Waiting: ${job.position} before it` : 'Waiting';
     const left = job.eta == null ? '' : ` · ${webui.progress.clock(job.eta)} left`;
-    return `Drawing: ${Math.round(job.progress * 100)}%${left}`;
+    return `${job.size ? 'Drawing' : 'Working'}: ${Math.round(job.progress * 100)}%${left}`;
   };
 
   const facts = job => [
