@@ -65,7 +65,7 @@ _METHODS = "".join(
 
 MERGER = f"""
 <section class="tools-page" aria-label="Checkpoint Merger">
-  <form class="tool" data-tool="merge">
+  <form class="maker" data-tool="merge">
     <p class="tool-said"></p>
     <div class="tool-row">
       {_select("primary", "Primary model (A)", "checkpoints", "–")}
@@ -97,7 +97,7 @@ MERGER = f"""
 LORA_TOOLS = f"""
 <section class="tools-page" aria-label="LoRA tools">
   <datalist id="tool_loras"></datalist>
-  <form class="tool" data-tool="bake" aria-label="Merge">
+  <form class="maker" data-tool="bake" aria-label="Merge">
     <h2>Merge</h2>
     <p class="tool-said">Several Loras at their weights become one, or go into a checkpoint.</p>
     <div class="tool-loras" role="group" aria-label="Loras"></div>
@@ -115,7 +115,7 @@ LORA_TOOLS = f"""
     {_text("name", "Name")}
     {_end("Merge Loras", "")}
   </form>
-  <form class="tool" data-tool="resize" aria-label="Resize">
+  <form class="maker" data-tool="resize" aria-label="Resize">
     <h2>Resize</h2>
     <p class="tool-said">A Lora becomes smaller: each layer by its largest singular values.</p>
     <label class="webui-field"><span class="caption">Lora</span>
@@ -129,7 +129,7 @@ LORA_TOOLS = f"""
     {_text("name", "Name")}
     {_end("Resize Lora", "")}
   </form>
-  <form class="tool" data-tool="extract" aria-label="Extract">
+  <form class="maker" data-tool="extract" aria-label="Extract">
     <h2>Extract</h2>
     <p class="tool-said">What one checkpoint has over another becomes a Lora.</p>
     <div class="tool-row">
@@ -145,7 +145,7 @@ LORA_TOOLS = f"""
     {_text("name", "Name")}
     {_end("Extract Lora", "")}
   </form>
-  <form class="tool" data-tool="blocks" aria-label="Block map">
+  <form class="maker" data-tool="blocks" aria-label="Block map">
     <h2>Block map</h2>
     <p class="tool-said">How much a Lora changes in each block of the model, from its file alone.</p>
     <label class="webui-field"><span class="caption">Lora</span>

@@ -10,7 +10,7 @@ webui.tools = (() => {
   let files = { checkpoints: [], vaes: [], loras: [] }, catalog = null;
 
   const attach = root => {
-    for (const form of root.querySelectorAll('.tool')) {
+    for (const form of root.querySelectorAll('.maker')) {
       forms[form.dataset.tool] = form;
       form.addEventListener('submit', event => { event.preventDefault(); run(form); });
       form.addEventListener('input', () => refresh(form));
@@ -208,7 +208,7 @@ webui.tools = (() => {
     const most = Math.max(...found.blocks.map(one => one.norm), 1e-12);
     const list = webui.make('ol', 'block-bars');
     list.append(...found.blocks.map(one => {
-      const row = webui.make('li', ''), bar = webui.make('span', 'bar'), fill = webui.make('i', '');
+      const row = webui.make('li', ''), bar = webui.make('span', 'length'), fill = webui.make('i', '');
       fill.style.width = `${100 * one.norm / most}%`;
       bar.append(fill);
       row.append(webui.make('b', '', one.block), bar, webui.make('span', 'norm', one.norm.toPrecision(3)));
