@@ -17,6 +17,7 @@ from backend.extras import ExtrasTask, run_extras
 from backend.extras_request import ExtrasRequest
 from backend.history import History
 from backend.job import LoadJob, ModelOptions
+from backend.kept_pictures import delete_files
 from backend.library import Library
 from backend.marks import Marks
 from backend.model_tools import ToolRequest
@@ -173,6 +174,18 @@ class GenerationService:
         """One that has ended is not listed any more; nothing happens to one that has not."""
         with self._changed:
             self._tasks = tuple(task for task in self._tasks if task.id != id or not task.ended)
+
+    def delete_picture(self, id: str, image: SavedImage) -> None:
+        """The file, what lies beside it, and its place in the task. Raises WebUIError while the task still draws, or is not known."""
+        with self._changed:
+            task = self.task(id)
+            if task is None:
+                raise NotFound("This task is not known any more.")
+            if not task.ended:
+                raise WebUIError("A picture can be deleted once its task has ended.")
+            if image.path is not None:
+                delete_files(image.path)
+            task.remove(image)
 
     # ---- looking
 

@@ -79,6 +79,7 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("save_mask_composite", False, "For inpainting, save a masked composite"),
         _s("save_init_img", False, "Save init images when using img2img"),
         _s("save_images_before_highres_fix", False, "Save a copy of image before applying highres fix."),
+        _s("save_write_log_csv", True, "Write log.csv when saving images using 'Save' button"),
         _s("save_incomplete_images", False, "Save incomplete images", info="those that were interrupted or skipped"),
     ),
     "Paths for saving": (
@@ -89,6 +90,7 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("outdir_grids", "", "Output directory for grids; if empty, defaults to two directories below"),
         _s("outdir_txt2img_grids", "outputs/txt2img-grids", "Output directory for txt2img grids"),
         _s("outdir_img2img_grids", "outputs/img2img-grids", "Output directory for img2img grids"),
+        _s("outdir_save", "log/images", "Directory for saving images using the Save button"),
         _s("outdir_init_images", "outputs/init-images", "Directory for saving init images when using img2img"),
     ),
     "Saving to a directory": (
@@ -281,8 +283,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 KNOWN_ELSEWHERE: Mapping[str, object] = {
     "ddim_discretize": "uniform",  # A1111 draws the same with "quad"
     "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "save_images_before_face_restoration": False,
-    "use_upscaler_name_as_suffix": False, "save_selected_only": True, "save_write_log_csv": True, "temp_dir": "",
-    "clean_temp_dir_at_start": False, "notification_audio": True, "notification_volume": 100, "outdir_save": "log/images", "use_save_to_dirs_for_ui": False,
+    "use_upscaler_name_as_suffix": False, "save_selected_only": True, "temp_dir": "",
+    "clean_temp_dir_at_start": False, "notification_audio": True, "notification_volume": 100, "use_save_to_dirs_for_ui": False,
     "realesrgan_enabled_models": ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"), "dat_enabled_models": ("DAT x2", "DAT x3", "DAT x4"),
     "set_scale_by_when_changing_upscaler": False, "face_restoration": False,
     "face_restoration_model": "CodeFormer", "code_former_weight": 0.5, "face_restoration_unload": False, "auto_launch_browser": "Local",

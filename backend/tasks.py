@@ -39,6 +39,10 @@ class SavedImage:
     index: int = 0
     save: Callable[[], Path] | None = field(default=None, repr=False, compare=False)  # of one that was not to be saved: does it after all
 
+    def is_same(self, other: "SavedImage") -> bool:
+        """Also where one of them has forgotten its pixels."""
+        return self.path == other.path if self.path else self.pixels is other.pixels
+
     @property
     def image(self) -> Image.Image:
         if self.pixels is not None:
@@ -178,6 +182,11 @@ class Task:
     def forget_pixels(self, *, unsaved: bool = False) -> None:
         """Of what lies on the disk; of all, if nobody will ask for the unsaved ones any more."""
         self.images = tuple(replace(image, pixels=None, save=None, plan=None) if image.path or unsaved else image for image in self.images)
+
+    def remove(self, image: SavedImage) -> None:
+        """Its place; nothing happens if it is gone already."""
+        self.images = tuple(other for other in self.images if not other.is_same(image))
+        self.revision += 1
 
     def interrupt(self) -> None:
         self.interrupted = True

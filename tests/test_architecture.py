@@ -81,6 +81,7 @@ LAYERS = (
         "backend.paste",
         "backend.saving",
         "backend.tasks",
+        "backend.kept_pictures",
         "backend.queue",
         "backend.controls",
         "backend.scripts",

@@ -20,13 +20,15 @@ STATIC = Path(__file__).parent / "static"
 # page.js makes `webui`, the others fill it
 SCRIPTS = (
     "page.js", "localization.js",
-    "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js", "gallery.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
+    "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js",
+    "gallery.js", "pictures.js", "lightbox.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js", "tools.js",
 )  # fmt: skip
 STYLES = (
     "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",
+    "lightbox.css",
     "scripts.css", "canvas.css", "extras.css", "history_page.css", "tools.css",
 )  # fmt: skip
 TABS = ("txt2img", "img2img")

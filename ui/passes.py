@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -9,7 +10,7 @@ from gradio.components import Component
 from backend.plan_upscalers import upscalers
 from backend.sampling.names import LATENT_UPSCALE_MODES, SAMPLERS, SCHEDULERS
 from backend.service import GenerationService
-from ui import bind, controls, quicksettings
+from ui import bind, controls, progress, quicksettings, scripts
 from ui.events import QUICK
 
 SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER = ("Use same checkpoint", ""), ("Use same sampler", ""), ("Use same scheduler", "")
@@ -45,6 +46,26 @@ def refiner(tab: str, service: GenerationService) -> Group:
             switch_at = controls.slider(tab, "refiner_switch_at", 0.01, 1, 0.01, elem_id=f"{tab}_switch_at")
     fields: dict[str, Component] = {"refiner_checkpoint": checkpoint, "refiner_switch_at": switch_at}
     return Group(name="enable_refiner", switch=switch, fields=fields, following=("refiner_checkpoint",))
+
+
+def upscale_bus(tab: str) -> Any:
+    """Fires `asked` where ✨ below a picture is pressed; Gradio makes the method of that name."""
+    js = f"webui.hires.bind('{tab}', () => trigger('asked'))"
+    return gr.HTML(html_template="<i></i>", js_on_load=js, elem_id=f"{tab}_upscale_bus", elem_classes="unseen", apply_default_css=False)
+
+
+def enlarged(service: GenerationService, values: Mapping[str, Any], sent: str) -> dict[str, Any]:
+    """Values that draw the hires pass alone, of a picture that is there: its seed, its size, and else what the page says, as in A1111.
+
+    sent: which picture, as JSON. Raises NotFound for one that is gone.
+    """
+    picture = progress.NamedPicture.model_validate_json(sent)
+    image = progress.find_picture(service, picture)
+    overrides = {**values["override_settings"], "save_images_before_highres_fix": False}
+    pixels = image.image.convert("RGB")
+    one = {"n_iter": 1, "batch_size": 1, "width": pixels.width, "height": pixels.height, "firstpass_image": pixels, "override_settings": overrides}
+    plain = {key: value for key, value in values.items() if key != scripts.CHOSEN}  # no script draws it
+    return {**plain, **progress.seeds(image), **one}
 
 
 def follow(service: GenerationService, blocks: gr.Blocks, bus: gr.HTML, groups: list[Group]) -> None:

@@ -7,9 +7,12 @@ import secrets
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from pydantic import BaseModel
+
 from backend import infotext
+from backend.errors import NotFound
 from backend.service import GenerationService
-from backend.tasks import Task
+from backend.tasks import SavedImage, Task
 
 CLIENT = re.compile(r"[0-9a-f]{32}")
 RECENT = 3  # finished tasks that a page still hears of
@@ -76,6 +79,27 @@ def file_name(task: Task, index: int) -> str:
     return image.path.name if image.path else f"{index:05}-{image.seed}.png"
 
 
+class NamedPicture(BaseModel):
+    """name: that the page knows it by, so that a number that has moved on is not taken for another picture."""
+
+    task: str
+    index: int
+    name: str
+
+
+def find_picture(service: GenerationService, picture: NamedPicture) -> SavedImage:
+    """Raises NotFound."""
+    task = service.task(picture.task)
+    if task is None or not 0 <= picture.index < len(task.images) or file_name(task, picture.index) != picture.name:
+        raise NotFound("This picture is not there any more.")
+    return task.images[picture.index]
+
+
+def seeds(image: SavedImage) -> dict[str, int]:
+    """Of its infotext, by field name."""
+    return _values(infotext.read(image.infotext))
+
+
 def _task(service: GenerationService, task: Task) -> dict[str, object]:
     return {
         "id": task.id,
@@ -89,7 +113,7 @@ def _task(service: GenerationService, task: Task) -> dict[str, object]:
         "position": service.queue_position(task) if task.state == "queued" else 0,
         "preview": task.preview_revision,
         "images": len(task.images),
-        "pictures": sum(not image.grid for image in task.images),
+        "pictures": sum(not (image.grid or image.beside) for image in task.images),
         "batch_size": task.request.batch_size if task.request.script is None else 1,  # a script counts its pictures
         "batch": task.batch,
         "batches": task.batches,
@@ -106,6 +130,7 @@ def _picture(task: Task, index: int) -> dict[str, object]:
         "name": name,
         "infotext": image.infotext,
         "grid": image.grid,
+        "beside": image.beside,
         "values": _values(infotext.read(image.infotext)),
     }
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from backend.preview_job import PreviewJob
 from backend.service import GenerationService
 from backend.tasks import Task
-from ui import history_routes, page_routes, progress, prompt_routes, quicksettings, settings_routes
+from ui import gallery_routes, history_routes, page_routes, progress, prompt_routes, quicksettings, settings_routes
 from ui.extras_routes import add_extras_routes
 from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
@@ -43,6 +43,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     page_routes.add_routes(router, service)
     add_upload_routes(router, service)
     history_routes.add_routes(router, service)
+    gallery_routes.add_routes(router, service)
     add_network_routes(router, service)
     add_job_routes(router, service)
     add_tool_routes(router, service)

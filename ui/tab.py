@@ -69,7 +69,7 @@ def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: 
         if not progress.CLIENT.fullmatch(client):
             return "This page has lost its id. Reload it."
         try:
-            for asked in [to_request(one) for one in _asked(form, values, pictures, tab)]:
+            for asked in [to_request(one) for one in _asked(service, form, values, pictures, tab)]:
                 service.submit(asked, id_task=progress.new_task_id(client, tab), kept=True)
         except WebUIError as error:
             return str(error)
@@ -79,15 +79,21 @@ def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: 
     if tab == "img2img":
         collect = f"async (client, pictures, ...values) => [webui.client, await webui.canvas.sent('{tab}'), ...values]"
     sent = buttons.generate.click(submit, [client, sent_pictures, *form.inputs], refusal, js=collect, **QUICK)
-    sent.then(None, refusal, js=f"(refusal) => {{ webui.gallery.sent('{tab}', refusal); }}", **QUICK)
+    told = [sent]
+    if tab == "txt2img":
+        enlarge = "(client, picture, ...values) => [webui.client, webui.hires.picture, ...values]"
+        told.append(passes.upscale_bus(tab).asked(submit, [client, sent_pictures, *form.inputs], refusal, js=enlarge, **QUICK))
+    for event in told:
+        event.then(None, refusal, js=f"(refusal) => {{ webui.gallery.sent('{tab}', refusal); }}", **QUICK)
     buttons.interrupt.click(None, js=f"() => {{ webui.progress.tell('interrupt', '{tab}'); }}", **QUICK)
     buttons.skip.click(None, js=f"() => {{ webui.progress.tell('skip', '{tab}'); }}", **QUICK)
 
 
-def _asked(form: bind.Form, values: tuple[object, ...], pictures: str, tab: str) -> Iterator[dict[str, Any]]:
-    """Values of each request that one press makes."""
-    asked = form.values(values)
+def _asked(service: GenerationService, form: bind.Form, values: tuple[object, ...], pictures: str, tab: str) -> Iterator[dict[str, Any]]:
+    """Values of each request that one press makes. pictures: those that img2img starts from, or the one that ✨ enlarges."""
     if tab == "img2img":
-        yield from sources.requests(asked, pictures)
+        yield from sources.requests(form.values(values), pictures)
+    elif pictures:
+        yield passes.enlarged(service, form.values(values, on="enable_hr"), pictures)
     else:
-        yield asked
+        yield form.values(values)

@@ -8,7 +8,7 @@ from threading import Condition
 import pytest
 from PIL import Image
 
-from backend.errors import EngineFailed, NotFound
+from backend.errors import EngineFailed, NotFound, WebUIError
 from backend.infotext import read
 from backend.request import Hires
 from backend.service import FRESH, GenerationService
@@ -205,6 +205,31 @@ def test_only_the_last_tasks_keep_their_pixels_and_older_ones_read_the_file(serv
     tasks[-1].wait(PATIENCE)
     assert [task.images[0].pixels is None for task in tasks] == [True, True] + [False] * FRESH
     assert tasks[0].images[0].image.getpixel((0, 0)) == colour(0)
+
+
+def test_a_deleted_picture_leaves_the_disk_and_its_task_also_where_its_pixels_are_forgotten(service: GenerationService):
+    task = service.submit(ask(seed=7, batch_size=2), save_grid=False).wait(PATIENCE)
+    first, second = task.images
+    task.forget_pixels()
+    service.delete_picture(task.id, first)
+    assert [image.path for image in task.images] == [second.path]
+    assert first.path is not None and second.path is not None
+    assert (first.path.exists(), second.path.exists()) == (False, True)
+    service.delete_picture(task.id, first)
+    assert len(task.images) == 1
+
+
+def test_pictures_of_a_task_that_draws_are_not_deleted(opened):
+    service = opened(save_incomplete_images=True)
+    task = service.submit(ask("hang", n_iter=2))
+    stepping(task)
+    service.skip()
+    until(lambda: len(task.images) == 1)
+    with pytest.raises(WebUIError, match="once its task has ended"):
+        service.delete_picture(task.id, task.images[0])
+    assert task.images[0].path is not None and task.images[0].path.exists()
+    service.interrupt()
+    task.wait(PATIENCE)
 
 
 def test_an_engine_killed_in_the_hires_pass_does_not_take_the_first_pass_with_it(tmp_path: Path, caplog):

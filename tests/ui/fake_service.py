@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.history import History
+from backend.kept_pictures import delete_files
 from backend.plugins import Hooks
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, moved, replaced
@@ -93,6 +94,12 @@ class FakeSaved:
     pixels: Image.Image | None = None
     seed: int = 0
     grid: bool = False
+    beside: bool = False
+
+    @property
+    def image(self) -> Image.Image:
+        assert self.pixels is not None
+        return self.pixels
 
 
 @dataclass(kw_only=True)
@@ -106,6 +113,7 @@ class FakeTask:
     batches: int = 1
     step: int = 0
     steps: int = 0
+    revision: int = 0
     started: datetime | None = None
     finished: datetime | None = None
     status: str = ""
@@ -180,6 +188,15 @@ class FakeService:
 
     def forget(self, task_id: str) -> None:
         self._tasks = [task for task in self._tasks if task.id != task_id or task.state not in FINISHED]
+
+    def delete_picture(self, task_id: str, image: FakeSaved) -> None:
+        task = self.task(task_id)
+        assert task is not None
+        if task.state not in FINISHED:
+            raise WebUIError("A picture can be deleted once its task has ended.")
+        if image.path:
+            delete_files(image.path)
+        task.images.remove(image)
 
     def current(self) -> FakeTask | None:
         return next((task for task in self._tasks if task.state == "running"), None)

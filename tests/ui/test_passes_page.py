@@ -50,16 +50,35 @@ def test_both_come_back_from_pasted_parameters_and_leave_with_the_next(page: Txt
     expect(page.page.locator("#txt2img_checkpoint input")).to_have_value("other.safetensors [0000000000]")
     page.generate()
     page.wait_finished()
-    page.prompt(PASTED.replace("Hires", "No").replace("Refiner", "None"))
+    page.prompt(PASTED.replace("Hires", "No").replace("Refiner", "None").replace("Seed: 3", "Seed: 2000"))
     page.page.click("#paste")
     expect(page.page.locator("#txt2img_hr_upscaler")).to_be_hidden()
     page.generate()
-    page.wait_for(".results .what", "1 picture")
-    page.page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a lake'")
+    page.wait_for(".infotext", "Seed: 2000")
     first, second = (task.request for task in service.tasks())
     assert first.hires == Hires(upscaler="Lanczos", scale=1.5, steps=4, prompt="a deep lake")
     assert (first.refiner, first.denoising_strength) == (Refiner(checkpoint="other.safetensors", switch_at=0.6), 0.45)
     assert (second.prompt, second.hires, second.refiner) == ("a lake", None, None)
+
+
+def test_a_picture_is_enlarged_with_its_seed_and_the_hires_settings(page: Txt2img, service: FakeService) -> None:
+    page.set("width", 256)
+    page.set("batch_size", 2)
+    page.generate()
+    page.wait_finished(2)
+    page.pick_thumb(0)
+    switch(page.page, "txt2img_hr-checkbox")
+    page.set("hr_scale", 1.5)
+    switch(page.page, "txt2img_hr-checkbox")
+    page.page.click(".results .upscale")
+    page.page.wait_for_function("document.querySelectorAll('.thumb').length === 1")
+    page.wait_finished()
+    first, second = service.tasks()
+    asked = second.request
+    assert (asked.seed.seed, asked.batch_size, asked.size) == (1000, 1, Size(width=256, height=128))
+    assert asked.override_settings["save_images_before_highres_fix"] is False
+    assert asked.hires is not None and asked.hires.picture is not None
+    assert (asked.hires.scale, asked.hires.picture.tobytes()) == (1.5, first.images[0].image.tobytes())
 
 
 @pytest.mark.parametrize("setting, row", [("hires_fix_show_sampler", "#txt2img_hr_sampler"), ("hires_fix_show_prompts", "#txt2img_hr_neg_prompt")])

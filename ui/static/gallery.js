@@ -18,6 +18,8 @@ webui.gallery = (() => {
 
     const start = () => {
       part('.copy').addEventListener('click', copy);
+      part('.picture').addEventListener('click', event => webui.lightbox.clicked(event, tab));
+      webui.pictureTools.attach(root, tab);
       part('.thumbs').addEventListener('keydown', arrows);
       part('.sends').replaceChildren(...webui.sends.buttons({ infotext: () => picture().infotext, file: () => fetch(picture().url).then(answer => answer.blob()) }, tab));
       webui.progress.watch(update);
@@ -44,8 +46,9 @@ webui.gallery = (() => {
     // The gallery belongs to the newest task that has drawn something; only pictures that are new here are asked for.
     const load = async tasks => {
       const task = [...tasks].reverse().find(one => one.images);
+      if (!task && tasks.some(one => one.id === shown)) return drop();
       if (!task || (task.id === shown && task.images === pictures.length)) return;
-      const start = task.id === shown ? pictures.length : 0, wanted = `${task.id} ${task.images}`;
+      const start = task.id === shown && task.images > pictures.length ? pictures.length : 0, wanted = `${task.id} ${task.images}`;
       if (fetching === wanted) return;
       fetching = wanted;
       try {
@@ -61,6 +64,14 @@ webui.gallery = (() => {
       } finally {
         if (fetching === wanted) fetching = '';
       }
+    };
+
+    // After a deletion: what is left is asked for anew.
+    const drop = () => {
+      pictures = [];
+      shown = null;
+      chosen = -1;
+      showThumbs();
     };
 
     const showProgress = (state, task) => {
@@ -122,6 +133,7 @@ webui.gallery = (() => {
       const download = part('.download');
       download.href = now.url;
       download.download = now.name;
+      if (part('.upscale')) part('.upscale').hidden = now.grid || now.beside;
       part('.file').textContent = now.name;
       webui.infotext(part('.infotext'), now.infotext);
       for (const thumb of part('.thumbs').children) {
@@ -201,7 +213,9 @@ webui.gallery = (() => {
     start();
     const note = text => { refusal = text; webui.progress.again(); };
 
-    return { sent, value, picture, note };
+    const all = () => ({ task: shown, pictures, index: pictures.indexOf(picture()) });
+
+    return { sent, value, picture, note, all, drop, choose: index => { chosen = index; showPicture(webui.progress.active(tab)); } };
   };
 
   return {
@@ -210,5 +224,8 @@ webui.gallery = (() => {
     value: (tab, name, now) => tabs[tab].value(name, now),
     note: (tab, text) => tabs[tab].note(text), // a sentence in the place of errors; "" takes it away
     picture: tab => tabs[tab] && tabs[tab].picture(),
+    all: tab => tabs[tab].all(), // { task, pictures, index of the one that is shown }
+    choose: (tab, index) => tabs[tab].choose(index),
+    drop: tab => { tabs[tab].drop(); webui.progress.again(); },
   };
 })();

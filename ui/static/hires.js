@@ -1,6 +1,7 @@
 // "from 512x512 to 1024x1024", as the hires pass will draw it; and which of its rows are seen.
 webui.hires = (() => {
   const shown = {}; // by tab: the line
+  const send = {}; // by tab: asks for the picture of ✨ to be enlarged
   const ROWS = { sampler: ['hr_checkpoint_name', 'hr_sampler_name', 'hr_scheduler'], prompts: ['hr_prompt', 'hr_negative_prompt'] };
 
   // [first pass, second pass], each [width, height], as the server decides them (backend/plan_passes.py). old: the setting use_old_hires_fix_width_height.
@@ -34,6 +35,9 @@ webui.hires = (() => {
   webui.form.watch(show);
   return {
     sizes,
+    picture: '', // that ✨ was pressed for, as JSON
+    bind(tab, fire) { send[tab] = fire; },
+    upscale(tab, picture) { this.picture = picture; send[tab](); },
     attach(element, tab) {
       shown[tab] = element.querySelector('.final');
       const ask = () => webui.prompt.refresh().then(() => again(tab));
