@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from backend.checkpoints.model import Model
+from backend.checkpoints.small_vae import SmallVaes
 from backend.errors import Interrupted
 from backend.job import GenerateJob, RefinerOptions
 from backend.progress import Preview
@@ -37,7 +38,7 @@ def draw(run: Run, stage: Stage, *, start: Start | None = None, beside: Tensor |
     def on_step(step: int, steps: int, denoised: Tensor) -> None:
         run.step(step, steps)
         if job.preview.every_steps and step % job.preview.every_steps == 0 and step < steps:
-            run.on_event(Preview(image=preview(now.stage.model, denoised, job.preview.method)))
+            run.on_event(Preview(image=preview(now.stage.model, denoised, job.preview.method, run.small)))
 
     try:
         latent = sample(
@@ -124,11 +125,13 @@ def encode(model: Model, pixels: Tensor, seed: int) -> Tensor:
     return model.encode(pixels, torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
 
 
-def preview(model: Model, latent: Tensor, method: str) -> Image.Image:
-    """The batch side by side. method: "Full" = the VAE, anything else = a mix of the latent's channels, an eighth of the size."""
+def preview(model: Model, latent: Tensor, method: str, small: SmallVaes) -> Image.Image:
+    """The batch side by side. method: "Full" = the VAE; one of the small networks where its file is there; else a mix of the latent's channels."""
     if method == "Full":
         return _side_by_side(decode(model, latent))
-    colors = approximate(latent, model.architecture.family)  # (B, 3, h, w)
+    if decoder := small.find(method, "decoder", model.architecture.family, model.placement.device):
+        return _side_by_side([to_image(one) for one in decoder(latent)])
+    colors = approximate(latent, model.architecture.family)  # (B, 3, h, w), an eighth of the size
     return _side_by_side([Image.fromarray(one.permute(1, 2, 0).contiguous().numpy()) for one in colors])
 
 

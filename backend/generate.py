@@ -9,6 +9,7 @@ from backend.catalog import Catalog
 from backend.checkpoints.memory import Models
 from backend.checkpoints.model import Model
 from backend.checkpoints.placement import Placement
+from backend.checkpoints.small_vae import SmallVaes
 from backend.drawing import Drawn, decode, draw
 from backend.flags import Flags
 from backend.generate_init import Finished, Pictures
@@ -36,7 +37,7 @@ class Engine:
 
     @classmethod
     def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":
-        return cls(Models(Placement.choose(flags)), Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing)))
+        return cls(Models(Placement.choose(flags), SmallVaes(paths.models)), Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing)))
 
     @torch.inference_mode()
     def generate(self, job: GenerateJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:

@@ -130,6 +130,8 @@ class ModelOptions:
     upcast_attention: bool = False
     vae_tiling: bool = False  # decode in tiles: less memory for big pictures
     vae_retry_float32: bool = True  # when a half-precision decode gives NaN
+    vae_decoder: str = "Full"  # or "TAESD"
+    vae_encoder: str = "Full"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,7 @@ class PreviewOptions:
     """A picture every so many steps while sampling; 0 = none."""
 
     every_steps: int = 10
-    method: str = "Approx cheap"  # or "Full"
+    method: str = "Approx NN"  # Full, Approx NN, TAESD or Approx cheap, which takes the place of those two where their files are missing
 
 
 @dataclass(frozen=True, kw_only=True)

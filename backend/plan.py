@@ -201,7 +201,7 @@ def _conditioning(settings: Settings) -> ConditioningOptions:
 
 def _preview(settings: Settings) -> PreviewOptions:
     steps = settings["show_progress_every_n_steps"] if settings["live_previews_enable"] else 0
-    return PreviewOptions(every_steps=max(steps, 0), method="Full" if settings["show_progress_type"] == "Full" else "Approx cheap")
+    return PreviewOptions(every_steps=max(steps, 0), method=settings["show_progress_type"])
 
 
 def _ignored(request: GenerationRequest, styles: StyleTable) -> list[str]:

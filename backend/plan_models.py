@@ -70,6 +70,8 @@ def model_options(request: GenerationRequest, settings: Settings, checkpoint: En
         upcast_attention=settings["upcast_attn"],
         vae_tiling=settings["vae_tiling"],
         vae_retry_float32=settings["auto_vae_precision"],
+        vae_decoder=settings["sd_vae_decode_method"],
+        vae_encoder=settings["sd_vae_encode_method"],
     )
 
 

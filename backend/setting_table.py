@@ -129,6 +129,9 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
            info="Automatic: the file that is named like the checkpoint, else the checkpoint's own; None: always the checkpoint's own"),
         _s("auto_vae_precision", True, "Automatically revert VAE to 32-bit floats",
            info="when the VAE fails in half precision"),
+        _s("sd_vae_encode_method", "Full", "VAE type for encode", infotext="VAE Encoder", choices=("Full", "TAESD"),
+           info="TAESD is quick and rough; its files go to models/VAE-taesd"),
+        _s("sd_vae_decode_method", "Full", "VAE type for decode", infotext="VAE Decoder", choices=("Full", "TAESD")),
         _s("vae_tiling", False, "Decode in tiles", info="less memory for big pictures; A1111 has no such setting"),
     ),
     "img2img": (
@@ -235,7 +238,7 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("show_progress_every_n_steps", 10, "Live preview display period", minimum=-1, maximum=32, step=1, soft=True,
            info="in steps; -1 = none"),
         _s("show_progress_type", "Approx NN", "Live preview method", choices=("Full", "Approx NN", "Approx cheap", "TAESD"),
-           info="Full is slow and exact; the others are one here, quick and rough"),
+           info="Full is slow and exact; Approx NN and TAESD need their files in models/VAE-approx, and are Approx cheap without"),
     ),
     "API": (
         _s("api_enable_requests", False, "Allow http:// and https:// URLs for input images in API",
@@ -298,7 +301,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "training_xattention_optimizations": False, "training_enable_tensorboard": False, "training_tensorboard_save_images": False,
     "training_tensorboard_flush_every": 120, "sd_checkpoints_keep_in_cpu": True, "sd_checkpoint_cache": 0, "sd_unet": "Automatic", "enable_batch_seeds": True,
     "sd3_enable_t5": False, "sd_vae_explanation": "", "sd_vae_checkpoint_cache": 0,
-    "sd_vae_overrides_per_model_preferences": True, "auto_vae_precision_bfloat16": False, "sd_vae_encode_method": "Full", "sd_vae_decode_method":"Full",
+    "sd_vae_overrides_per_model_preferences": True, "auto_vae_precision_bfloat16": False, 
     "img2img_editor_height": 720, "img2img_sketch_default_brush_color": "#ffffff",
     "img2img_inpaint_mask_brush_color": "#ffffff", "img2img_inpaint_sketch_default_brush_color": "#ffffff",
     "img2img_batch_show_results_limit": 32, "cross_attention_optimization": "Automatic",

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from backend.catalog import Catalog
 from backend.checkpoints.memory import Models
 from backend.checkpoints.model import Model
+from backend.checkpoints.small_vae import SmallVaes
 from backend.conditioning.conditioning import Encoded, PromptCache, encode_prompts
 from backend.conditioning.text_encoder import width
 from backend.conditioning.textual_inversion import Bundled, EmbeddingStore
@@ -49,7 +50,7 @@ class Stage:
 
     @property
     def extra(self) -> Mapping[str, str]:
-        return {**self.encoded.extra, **self.padding}
+        return {**self.encoded.extra, **self.padding, **self.model.small}
 
 
 class Run:
@@ -84,8 +85,14 @@ class Run:
         self._before, self._to_come = self._before + self._latest, 0
 
     @property
+    def small(self) -> SmallVaes:
+        return self._stages.models.small
+
+    @property
     def comments(self) -> tuple[str, ...]:
-        told = (comment for stage in self.opened for comment in (*stage.encoded.comments, *(report.describe() for report in stage.reports)))
+        told = (
+            comment for stage in self.opened for comment in (*stage.encoded.comments, *(report.describe() for report in stage.reports), *stage.model.missed)
+        )
         return tuple(dict.fromkeys(told))
 
     @property

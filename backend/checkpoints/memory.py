@@ -13,6 +13,7 @@ from backend.checkpoints.loader import open_checkpoint, open_vae
 from backend.checkpoints.model import Model
 from backend.checkpoints.parts import Part
 from backend.checkpoints.placement import Placement
+from backend.checkpoints.small_vae import SmallVaes
 from backend.checkpoints.weight_file import Identity, identity
 from backend.errors import WebUIError
 from backend.job import ModelOptions
@@ -38,8 +39,9 @@ class _Loaded:
 class Models:
     """Loads on demand. A file that cannot be loaded changes nothing: what was loaded stays."""
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, small: SmallVaes) -> None:
         self.placement = placement
+        self.small = small
         self._loaded: dict[_Key, _Loaded] = {}  # least recently used first
         self._lock = RLock()
 
@@ -62,6 +64,7 @@ class Models:
                 self._give_vae(entry, vae_path)
                 self._shrink(max(1, options.keep_loaded))
             entry.model.set_options(options)
+            entry.model.use_small(self.small)
             yield entry.model
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from backend.checkpoints.architecture import Architecture
 from backend.checkpoints.offload import Offload
 from backend.checkpoints.parts import Part
 from backend.checkpoints.placement import Placement
+from backend.checkpoints.small_vae import Small, SmallVaes, Way
 from backend.checkpoints.tiling import set_tiling
 from backend.checkpoints.unet import UNetCall, UNetOptions
 from backend.checkpoints.vae import Vae
@@ -32,6 +33,8 @@ class Model:
         self._parts = parts  # "unet", "text_encoders.0", …: those that networks may change
         self._copies: dict[str, Tensor] = {}  # pristine weights where the file cannot be asked again
         self._tiling = False
+        self._options: ModelOptions | None = None
+        self._small: dict[Way, Small] = {}  # what stands in for the VAE
         self._offload = Offload(placement.device)
         self.unet = parts["unet"].module
         self.text_encoders = tuple(part.module for name, part in parts.items() if name.startswith("text_encoders."))
@@ -52,10 +55,14 @@ class Model:
 
     def decode(self, latent: Tensor) -> Tensor:
         """(B, 4, h, w) float32 → (B, 3, 8h, 8w) float32, about −1…1; in float32 if half precision gives NaN."""
+        if "decoder" in self._small:
+            return self._small["decoder"](latent)
         return self._vae.decode(latent)
 
     def encode(self, pixels: Tensor, noise: Tensor | None = None) -> Tensor:
-        """(B, 3, H, W), −1…1 → (B, 4, H/8, W/8) float32; noise: draws from the posterior instead of its mean."""
+        """(B, 3, H, W), −1…1 → (B, 4, H/8, W/8) float32; noise: draws from the posterior instead of its mean, where there is one."""
+        if "encoder" in self._small:
+            return self._small["encoder"](pixels)
         return self._vae.encode(pixels, noise)
 
     @property
@@ -64,6 +71,7 @@ class Model:
 
     def set_options(self, options: ModelOptions) -> None:
         """Tiling, token merging, attention's precision, VAE tiles: afterwards all of them are as wanted, whatever they were."""
+        self._options = options
         self._call.options = UNetOptions(token_merging_ratio=options.token_merging_ratio, upcast_attention=options.upcast_attention)
         self._vae.tiles = options.vae_tiling and not options.tiling  # a tile would be made seamless in itself
         self._vae.retry_float32 = options.vae_retry_float32
@@ -71,6 +79,29 @@ class Model:
             self._tiling = options.tiling
             set_tiling(self.unet, self._tiling)
             set_tiling(self._vae.module, self._tiling)
+
+    def use_small(self, small: SmallVaes) -> None:
+        """Lets small networks stand in for the VAE where the options want it and the files are there."""
+        assert self._options is not None
+        self._small = {}
+        for way, method in self._wanted_small().items():
+            if found := small.find(method, way, self.architecture.family, self.placement.device):
+                self._small[way] = found
+
+    def _wanted_small(self) -> dict[Way, str]:
+        options = self._options
+        return {} if options is None else {"decoder": options.vae_decoder, "encoder": options.vae_encoder}
+
+    @property
+    def small(self) -> dict[str, str]:
+        """What stands in for the VAE, as A1111's infotext has it: {"VAE Decoder": "TAESD"}."""
+        return {f"VAE {way.capitalize()}": method for way, method in self._wanted_small().items() if way in self._small}
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """What was wanted so and is not there, as sentences for the person."""
+        missing = [(way, method) for way, method in self._wanted_small().items() if method != "Full" and way not in self._small]
+        return tuple(f"The VAE's {way} {method} has no file here (docs/models.md): the VAE itself was used." for way, method in missing)
 
     def use_vae(self, part: Part) -> None:
         """Another VAE, filled, in place of the one so far."""

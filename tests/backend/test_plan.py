@@ -219,3 +219,4 @@ def test_previews_are_off_if_either_setting_says_so():
     assert planned({"live_previews_enable": False}).jobs[0].preview.every_steps == 0
     assert planned({"show_progress_every_n_steps": -1}).jobs[0].preview.every_steps == 0
     assert planned({"show_progress_type": "Full"}).jobs[0].preview.method == "Full"
+    assert planned({"show_progress_type": "TAESD"}).jobs[0].preview.method == "TAESD"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from backend.checkpoints.memory import Models
+from backend.checkpoints.small_vae import SmallVaes
 from backend.errors import WebUIError
 from backend.job import ModelOptions
 from tests import checkpoint_files as files
@@ -16,7 +17,7 @@ from tests.backend.checkpoints.conftest import CPU, OPTIONS
 
 @pytest.fixture
 def models() -> Iterator[Models]:
-    models = Models(CPU)
+    models = Models(CPU, SmallVaes(Path("none")))
     yield models
     models.close()
 
@@ -112,7 +113,7 @@ def test_options_are_set_at_each_use(shelf: Shelf, paths: tuple[Path, Path, Path
 
 
 def test_another_precision_of_the_unet_is_another_load(paths: tuple[Path, Path, Path]):
-    models = Models(replace(CPU, fixed=False))
+    models = Models(replace(CPU, fixed=False), SmallVaes(Path("none")))
     shelf = Shelf(models)
     assert shelf.take(paths[0], options=replace(OPTIONS, unet_dtype="float32")).unet.dtype == torch.float32
     assert shelf.take(paths[0], options=replace(OPTIONS, unet_dtype="bfloat16")).unet.dtype == torch.bfloat16
