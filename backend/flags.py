@@ -96,7 +96,7 @@ class Flags:
     listen: bool = _flag(False, "answer other machines: listen on 0.0.0.0")
     port: int | None = _flag(None, "port to listen on (default: 7860)")
     show_negative_prompt: bool = _flag(False, "does nothing", MOOT)
-    ui_config_file: str | None = _flag(None, "file with the defaults of the page's controls", NOT_YET)
+    ui_config_file: str | None = _flag(None, "file with the defaults of the page's controls (default: ui-config.json)")
     hide_ui_dir_config: bool = _flag(False, "a request may not name folders of pictures")
     freeze_settings: bool = _flag(False, "disable editing of all settings")
     freeze_settings_in_sections: str | None = _flag(None, "disable editing of the settings in these sections, separated by commas")

@@ -35,6 +35,7 @@ class Paths:
     config_file: Path
     styles_files: tuple[Path, ...]
     params_file: Path | None  # A1111's params.txt: parameters of the last picture; None = they are not kept
+    ui_config_file: Path  # A1111's ui-config.json: defaults of the page
     localizations: Path
     user_css: Path
     cache: Path
@@ -63,6 +64,7 @@ class Paths:
             config_file=_given(flags.ui_settings_file) or data / "config.json",
             styles_files=_styles(flags.styles_file) or (data / "styles.csv",),
             params_file=None if flags.no_prompt_history else data / "params.txt",
+            ui_config_file=_given(flags.ui_config_file) or data / "ui-config.json",
             localizations=_given(flags.localizations_dir) or data / "localizations",
             user_css=data / "user.css",
             cache=data / "cache",

@@ -202,6 +202,10 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("prompt_autocomplete", True, "Suggest Loras, embeddings and activation words while typing a prompt", info="A1111 has no such setting"),
     ),
     "User interface": (
+        _s("quicksettings_list", ("sd_model_checkpoint",), "Quicksettings list",
+           info="keys of settings that are shown on top of the page; Reload UI shows them. The checkpoint is there always"),
+        _s("ui_tab_order", (), "UI tab order", info="names of tabs that come first; holds from the next start on"),
+        _s("hidden_tabs", (), "Hidden UI tabs", info="names of tabs; holds from the next start on. Settings cannot be hidden"),
         _s("localization", "None", "Localization", info="a file localizations/*.json; Reload UI shows it"),
     ),
     "UI alternatives": (
@@ -321,7 +325,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "sd_webui_modal_lightbox_icon_opacity": 1, "sd_webui_modal_lightbox_toolbar_opacity": 0.9, "gallery_height": "", "open_dir_button_choice": "Subdirectory",
     "compact_prompt_box": False, "samplers_in_dropdown": True, "dimensions_and_batch_together": True, "sd_checkpoint_dropdown_use_short": False,
     "txt2img_settings_accordion": False, "img2img_settings_accordion": False,
-    "interrupt_after_current": True, "quicksettings_list": ("sd_model_checkpoint",), "ui_tab_order": (), "hidden_tabs": (),
+    "interrupt_after_current": True, 
     "ui_reorder_list": (), "gradio_theme": "Default", "gradio_themes_cache": True, "show_progress_in_title": True, "send_seed": True, "send_size": True,
     "enable_reloading_ui_scripts": False, "infotext_explanation": "", "add_user_name_to_info": False, "infotext_styles": "Apply if any",
     "show_progressbar": True, "show_progress_grid": True, "live_preview_allow_lowvram_full": False, "live_preview_content": "Prompt",

@@ -73,7 +73,12 @@ class Form:
 
 
 def keep(tab: str, blocks: gr.Blocks, form: Kept) -> None:
-    """Lets JavaScript fill the form (`webui.form.fill`), and what was set outlive a reload; nothing of it asks the server."""
+    """Lets JavaScript fill the form (`webui.form.fill`), and what was set outlive a reload; nothing of it asks the server.
+
+    Each component has a label of its own by which ui-config.json names it; of two with one label the first does.
+    """
+    by_label = {str(getattr(component, "label", "")): name for name, component in reversed(list(form.kept.items()))}
+    labels = json.dumps({name: label for label, name in by_label.items() if label})
     names, kept = json.dumps(list(form.kept)), list(form.kept.values())
     bus = gr.HTML(
         html_template="<i></i>",
@@ -84,6 +89,6 @@ def keep(tab: str, blocks: gr.Blocks, form: Kept) -> None:
     )
     merge = f"(...values) => webui.form.merge('{tab}', {names}, values)"
     bus.filled(None, kept, kept, js=merge, **QUICK)
-    blocks.load(None, kept, kept, js=f"(...values) => webui.form.restore('{tab}', {names}, values)", **QUICK)
+    blocks.load(None, kept, kept, js=f"(...values) => webui.form.restore('{tab}', {names}, values, {labels})", **QUICK)
     note = f"(...values) => {{ webui.form.note('{tab}', {names}, values); }}"
     gr.on([component.change for component in kept], None, kept, None, js=note, **QUICK)  # type: ignore[attr-defined]

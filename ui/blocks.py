@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,8 +13,9 @@ import gradio as gr
 from fastapi import FastAPI
 
 from backend.service import GenerationService
-from ui import extras, history, model_tools, png_info, quicksettings, settings_tab, tab
+from ui import bind, extras, history, model_tools, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
+from ui.ui_config import UIConfig
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ SCRIPTS = (
     "page.js", "localization.js",
     "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js",
     "gallery.js", "pictures.js", "lightbox.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
-    "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "keys.js",
+    "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "defaults.js", "quick.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js", "tools.js",
 )  # fmt: skip
@@ -31,10 +34,38 @@ STYLES = (
     "lightbox.css",
     "scripts.css", "canvas.css", "extras.css", "history_page.css", "tools.css",
 )  # fmt: skip
-TABS = ("txt2img", "img2img")
 Made = TypeVar("Made")
 OPEN = '<p class="notice" role="note">Anyone in this network can use this page. A password: <code>--gradio-auth name:password</code></p>'
 AN_HOUR, A_DAY = 3600, 86400
+
+
+Make = Callable[[GenerationService, gr.Blocks, quicksettings.QuickSettings], bind.Kept | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    title: str  # A1111's
+    id: str
+    build: Make
+
+
+def _without_form(shell: Callable[[], object]) -> Make:
+    def make(*_: object) -> None:
+        shell()
+
+    return make
+
+
+TABS = (
+    Tab(title="txt2img", id="txt2img", build=partial(tab.build, tab="txt2img")),
+    Tab(title="img2img", id="img2img", build=partial(tab.build, tab="img2img")),
+    Tab(title="Extras", id="extras", build=extras.build),
+    Tab(title="PNG Info", id="pnginfo", build=_without_form(png_info.build)),
+    Tab(title="History", id="history", build=_without_form(history.build)),
+    Tab(title="Checkpoint Merger", id="modelmerger", build=_without_form(model_tools.build_merger)),
+    Tab(title="LoRA tools", id="loratools", build=_without_form(model_tools.build_lora_tools)),
+    Tab(title="Settings", id="settings", build=_without_form(settings_tab.build)),
+)
 
 
 def build(service: GenerationService) -> gr.Blocks:
@@ -51,26 +82,25 @@ def _build(service: GenerationService) -> gr.Blocks:
     with gr.Blocks(title="Stable Diffusion", analytics_enabled=False, fill_width=True, delete_cache=(AN_HOUR, A_DAY)) as blocks:
         if service.exposure.open:
             gr.HTML(html_template=OPEN, elem_id="open_to_all", apply_default_css=False)
-        settings = quicksettings.build(service)
-        forms = []
+        settings, config = quicksettings.build(service), UIConfig(service.paths.ui_config_file)
+        forms: dict[str, bind.Kept] = {}
         with gr.Tabs(elem_id="tabs"):
-            for name in TABS:
-                with gr.Tab(name, id=name, elem_id=f"tab_{name}"):
-                    forms.append(tab.build(service, blocks, settings, name))
-            with gr.Tab("Extras", id="extras", elem_id="tab_extras"):
-                extras.build(service, blocks, settings)
-            with gr.Tab("PNG Info", id="pnginfo", elem_id="tab_pnginfo"):
-                png_info.build()
-            with gr.Tab("History", id="history", elem_id="tab_history"):
-                history.build()
-            with gr.Tab("Checkpoint Merger", id="modelmerger", elem_id="tab_modelmerger"):
-                model_tools.build_merger()
-            with gr.Tab("LoRA tools", id="loratools", elem_id="tab_loratools"):
-                model_tools.build_lora_tools()
-            with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
-                settings_tab.build()
-        quicksettings.wire(service, blocks, settings, [form.components[side] for form in forms for side in ("width", "height")])
+            for made in _tabs(service):
+                with gr.Tab(made.title, id=made.id, elem_id=f"tab_{made.id}"):
+                    if form := made.build(service, blocks, settings):
+                        forms[made.id] = form
+        sizes = [form for name, form in forms.items() if "width" in form.kept and not config.sets_size(name)]
+        quicksettings.wire(service, blocks, settings, [form.kept[side] for form in sizes for side in ("width", "height")])
+        for name, form in forms.items():
+            config.apply(name, form.kept)
     return blocks
+
+
+def _tabs(service: GenerationService) -> list[Tab]:
+    """In the order of the settings; those that it does not name follow as they are."""
+    first, hidden = (list(service.settings.current[key]) for key in ("ui_tab_order", "hidden_tabs"))
+    shown = [made for made in TABS if made.title not in hidden or made.id == "settings"]
+    return sorted(shown, key=lambda made: first.index(made.title) if made.title in first else len(first))
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str], head: str) -> FastAPI:

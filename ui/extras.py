@@ -17,7 +17,7 @@ from backend.plan_upscalers import upscalers
 from backend.service import GenerationService
 from ui import bind, gallery, quicksettings
 from ui.controls import tool
-from ui.events import QUICK
+from ui.events import QUICK, outputs
 
 TAB = "extras"
 ON = "on"  # the key of a step's own box
@@ -41,7 +41,7 @@ class ExtrasForm:
     kept: Mapping[str, Component]
 
 
-def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings, steps: Sequence[ExtrasStep] = STEPS) -> None:
+def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings, steps: Sequence[ExtrasStep] = STEPS) -> ExtrasForm:
     ordered = sorted(steps, key=lambda step: step.order)
     with gr.Row(elem_id="extras_layout", elem_classes="layout"):
         with gr.Column(elem_id="extras_asked", elem_classes="asked", min_width=0):
@@ -51,8 +51,10 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
         with gr.Column(elem_id="extras_results", elem_classes="drawn", min_width=0):
             _buttons(kept)
             gallery.build(TAB)
-    bind.keep(TAB, blocks, ExtrasForm(kept=kept))
+    form = ExtrasForm(kept=kept)
+    bind.keep(TAB, blocks, form)
     _follow_upscalers(service, blocks, settings, [kept[_name(step, option)] for step in ordered for option in step.options if option.upscaler])
+    return form
 
 
 def request(values: Mapping[str, Any], files: tuple[Path, ...], *, folder: bool, steps: Sequence[ExtrasStep] = STEPS) -> ExtrasRequest:
@@ -150,8 +152,8 @@ def _control(service: GenerationService, step: ExtrasStep, option: StepOption) -
 def _follow_upscalers(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings, lists: list[Component]) -> None:
     """The drop-downs have what lies in the folders now."""
 
-    def choices() -> list[object]:
-        return [gr.Dropdown(choices=list(upscalers(service.catalog)))] * len(lists)
+    def choices() -> list[gr.Dropdown] | gr.Dropdown:
+        return outputs([gr.Dropdown(choices=list(upscalers(service.catalog)))] * len(lists))
 
     blocks.load(choices, None, lists, **QUICK)
     settings.bus.models_changed(choices, None, lists, **QUICK)

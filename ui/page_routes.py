@@ -1,26 +1,30 @@
-"""What a page asks for as it opens, under /internal: its words in another language, the person's own style sheet; and the last parameters, for ↙."""
+"""What a page asks for as it opens, under /internal: its words in another language, settings for the bar on top, the person's own style sheet; the last
+parameters, for ↙; and the way of defaults into ui-config.json."""
 
-import json
-import logging
-from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import BaseModel
 
-from backend.paths import Paths
 from backend.service import GenerationService
-from ui.library_routes import NO_STORE, answer
+from ui.library_routes import NO_STORE, Explained, answer
+from ui.localization import words
+from ui.settings_routes import rows
+from ui.ui_config import UIConfig
 
-log = logging.getLogger(__name__)
 
-NONE = "None"
+class Defaults(BaseModel):
+    """By A1111's keys: "txt2img/Sampling steps/value"."""
+
+    values: dict[str, Any]
 
 
 def add_routes(router: APIRouter, service: GenerationService) -> None:
-    @router.get("/localization")
-    def read_words() -> Response:
-        return answer({"words": words(service.paths, service.settings.current["localization"])})
+    @router.get("/page")
+    def read_page() -> Response:
+        settings = service.settings.current
+        return answer({"words": words(service.paths, settings["localization"]), "quicksettings": rows(service, settings["quicksettings_list"])})
 
     @router.get("/last-parameters")
     def read_last_parameters() -> Response:
@@ -37,26 +41,9 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
         text = file.read_bytes() if file.is_file() else b""
         return Response(text, media_type="text/css", headers=NO_STORE)
 
-
-def localizations(paths: Paths) -> list[str]:
-    """Names of the files localizations/*.json."""
-    return sorted(file.stem for file in paths.localizations.glob("*.json"))
-
-
-def words(paths: Paths, name: str) -> Mapping[str, str]:
-    """What is written on the page → what is to be read there; empty for None, and for a file that cannot be read."""
-    if name in ("", NONE):
-        return {}
-    if name not in localizations(paths):
-        log.warning("There is no localization %r in %s", name, paths.localizations)
-        return {}
-    return _read(paths.localizations / f"{name}.json")
-
-
-def _read(file: Path) -> Mapping[str, str]:
-    try:
-        found = json.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        log.error("The localization %s cannot be read: %s", file, error)
-        return {}
-    return {key: text for key, text in found.items() if isinstance(text, str) and text} if isinstance(found, dict) else {}
+    @router.post("/defaults")
+    def write_defaults(body: Defaults) -> dict[str, bool]:
+        with Explained():
+            service.exposure.check("change the page's defaults")
+            UIConfig(service.paths.ui_config_file).write(body.values)
+        return {"written": True}

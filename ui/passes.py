@@ -11,7 +11,7 @@ from backend.plan_upscalers import upscalers
 from backend.sampling.names import LATENT_UPSCALE_MODES, SAMPLERS, SCHEDULERS
 from backend.service import GenerationService
 from ui import bind, controls, progress, quicksettings, scripts
-from ui.events import QUICK
+from ui.events import QUICK, outputs
 
 SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER = ("Use same checkpoint", ""), ("Use same sampler", ""), ("Use same scheduler", "")
 NO_CHECKPOINT = ("None", "")
@@ -73,8 +73,8 @@ def follow(service: GenerationService, blocks: gr.Blocks, bus: gr.HTML, groups: 
     names = [name for group in groups for name in group.following]
     shown = [group.fields[name] for group in groups for name in group.following]
 
-    def offer() -> list[gr.Dropdown]:
-        return [gr.Dropdown(choices=choices(service, name)) for name in names]
+    def offer() -> list[gr.Dropdown] | gr.Dropdown:
+        return outputs([gr.Dropdown(choices=choices(service, name)) for name in names])
 
     for event in (blocks.load, bus.models_changed):  # type: ignore[attr-defined]
         event(offer, None, shown, **QUICK)

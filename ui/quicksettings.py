@@ -33,6 +33,7 @@ def build(service: GenerationService) -> QuickSettings:
             min_width=0,
             scale=1,
         )
+        gr.HTML(html_template='<div class="quick" hidden></div>', js_on_load="webui.quick.attach(element)", elem_id="quick_settings", apply_default_css=False)
         bus = gr.HTML(html_template=STATUS, js_on_load=BUS, elem_id="status_bar", apply_default_css=False)
     gr.HTML(html_template=LEFT_JOBS, js_on_load="webui.jobs.offer(element)", elem_id="left_jobs", apply_default_css=False)
     return QuickSettings(checkpoint=checkpoint, bus=bus)

@@ -1,6 +1,6 @@
 """The Settings tab's data: every declared setting with its section, limits and value; and the way back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +11,7 @@ from backend.errors import WebUIError
 from backend.service import GenerationService
 from backend.settings import SETTINGS, Setting, Settings, coerce
 from ui.library_routes import Explained
-from ui.page_routes import localizations
+from ui.localization import localizations
 
 KINDS: Mapping[type, str] = {bool: "flag", int: "whole", float: "number", str: "text", tuple: "list"}
 
@@ -24,8 +24,7 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/settings")
     def read_settings() -> dict[str, Any]:
         """In the table's order; "choices" [] = anything that the kind takes."""
-        current, dynamic, frozen = service.settings.current, _files(service), service.settings.frozen
-        return {"settings": [_row(setting, current, dynamic.get(setting.key, [])) | {"frozen": frozen.get(setting.key, "")} for setting in SETTINGS.values()]}
+        return {"settings": rows(service, SETTINGS)}
 
     @router.post("/settings")
     def write_settings(body: Changes) -> Response:
@@ -37,6 +36,13 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
             service.exposure.check("change settings")
             service.settings.update(body.values)
         return JSONResponse({"errors": {}})
+
+
+def rows(service: GenerationService, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """What a page needs to know of each; of those that are no settings nothing."""
+    current, dynamic, frozen = service.settings.current, _files(service), service.settings.frozen
+    known = [SETTINGS[key] for key in keys if key in SETTINGS]
+    return [_row(setting, current, dynamic.get(setting.key, [])) | {"frozen": frozen.get(setting.key, "")} for setting in known]
 
 
 def _row(setting: Setting, current: Settings, choices: list[str]) -> dict[str, Any]:

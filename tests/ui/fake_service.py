@@ -157,6 +157,7 @@ class FakeService:
             data=folder,
             outputs=folder / "outputs",
             params_file=folder / "params.txt",
+            ui_config_file=folder / "ui-config.json",
             localizations=folder / "localizations",
             user_css=folder / "user.css",
         )

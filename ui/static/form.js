@@ -1,6 +1,6 @@
 // The values of each tab by field name: filled by JavaScript; what a person changed is kept in this browser. Gradio calls merge, restore and note (ui/bind.py).
 webui.form = (() => {
-  const tabs = {}; // by name: { fire, now, wanted, start: what the page came with, null until it has been filled with what was kept }
+  const tabs = {}; // by name: { fire, now, wanted, labels, start: what the page came with, null until it has been filled with what was kept }
   const KEY = tab => `webui-form-${tab}`;
   const of = tab => (tabs[tab] = tabs[tab] || { fire: null, now: {}, wanted: {}, start: null });
   const listeners = [];
@@ -34,9 +34,9 @@ webui.form = (() => {
     },
 
     // What was not kept stays as it is by now: a person may have been quicker.
-    restore(tab, names, values) {
+    restore(tab, names, values, labels) {
       const form = of(tab), kept = webui.store.read(KEY(tab));
-      form.start = named(names, values);
+      Object.assign(form, { start: named(names, values), labels });
       return names.map(name => (name in kept ? kept[name] : AS_IT_IS));
     },
 
@@ -48,6 +48,11 @@ webui.form = (() => {
 
     watch: listener => { listeners.push(listener); },
     values: tab => of(tab).now,
+
+    // What differs from what the page came with, in all tabs, by A1111's keys of ui-config.json: [{ key, before, after }]
+    changes: () => Object.entries(tabs).filter(([, form]) => form.start).flatMap(([tab, form]) => Object.entries(changed(form))
+      .filter(([name]) => form.labels[name] && name !== 'override_settings')
+      .map(([name, after]) => ({ key: `${tab}/${form.labels[name]}/value`, before: form.start[name], after }))),
 
     // Everything back to what the page starts with.
     reset(tab) {

@@ -62,6 +62,6 @@ webui.localization = (() => {
     return found.trim();
   };
 
-  webui.getJSON('internal/localization').then(found => begin(found.words), () => {});
+  webui.asked.then(found => begin(found.words), () => {});
   return { original };
 })();

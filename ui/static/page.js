@@ -72,5 +72,8 @@ window.webui = (() => {
     touch(touched = true) { size.touched = touched; store.write('webui-size', { touched }); },
   };
 
-  return { client, find, make, write, getJSON, postJSON, send, box, tab, store, later, size };
+  const asked = getJSON('internal/page'); // what several files need as the page opens
+  asked.catch(() => {});
+
+  return { asked, client, find, make, write, getJSON, postJSON, send, box, tab, store, later, size };
 })();

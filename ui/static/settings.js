@@ -33,7 +33,7 @@ webui.settings = (() => {
   };
 
   const showSections = () => {
-    const names = [...new Set(settings.map(setting => setting.section)), 'Actions'];
+    const names = [...new Set(settings.map(setting => setting.section)), 'Defaults', 'Actions'];
     part('sections').replaceChildren(...names.map(name => {
       const button = webui.make('button', 'section', name);
       button.type = 'button';
@@ -53,7 +53,7 @@ webui.settings = (() => {
     const found = settings.filter(setting => (wanted
       ? `${setting.label} ${setting.key} ${setting.info} ${setting.section}`.toLowerCase().includes(wanted)
       : setting.section === section));
-    const rows = !wanted && section === 'Actions' ? actions() : found.map(row);
+    const made = { Actions: actions, Defaults: webui.defaults.page }[wanted ? '' : section], rows = made ? made() : found.map(row);
     part('rows').replaceChildren(...(rows.length ? rows : [webui.make('p', 'nothing', 'No setting is called so.')]));
     for (const button of part('sections').children) button.setAttribute('aria-current', String(!wanted && webui.localization.original(button) === section));
   };
@@ -92,37 +92,7 @@ webui.settings = (() => {
     showBar();
   };
 
-  const control = setting => {
-    const value = now(setting);
-    if (setting.kind === 'flag') {
-      const box = Object.assign(webui.make('input', 'control'), { type: 'checkbox', checked: value });
-      box.addEventListener('change', () => put(setting, box.checked));
-      return box;
-    }
-    if (setting.choices.length) {
-      const list = webui.make('select', 'control webui-input');
-      const choices = setting.choices.includes(value) ? setting.choices : [value, ...setting.choices];
-      list.append(...choices.map(choice => new Option(choice, choice, false, choice === value)));
-      list.addEventListener('change', () => put(setting, list.value));
-      return list;
-    }
-    const box = webui.make('input', 'control webui-input');
-    box.type = { whole: 'number', number: 'number', color: 'color' }[setting.kind] || 'text';
-    if (box.type === 'number') {
-      if (setting.minimum != null) box.min = setting.minimum;
-      if (setting.maximum != null && !setting.soft) box.max = setting.maximum;
-      box.step = setting.step || (setting.kind === 'whole' ? 1 : 'any');
-    }
-    box.value = setting.kind === 'list' ? value.join(', ') : value;
-    if (setting.kind === 'list') box.placeholder = 'separated by commas';
-    box.addEventListener('input', () => put(setting, read(setting, box)));
-    return box;
-  };
-
-  const read = (setting, box) => {
-    if (setting.kind === 'list') return box.value.split(',').map(one => one.trim()).filter(Boolean);
-    return box.type === 'number' && box.value !== '' ? Number(box.value) : box.value;
-  };
+  const control = setting => webui.settingControl(setting, now(setting), value => put(setting, value));
 
   const apply = async () => {
     const answer = await webui.postJSON('internal/settings', { values: changed }).catch(() => null);
@@ -166,3 +136,34 @@ webui.settings = (() => {
   // The value of one setting for scripts of this page, or undefined before it is known.
   return { attach, value: key => settings.find(setting => setting.key === key)?.value };
 })();
+
+// The control of a setting; `put` hears of each value that a person gives it.
+webui.settingControl = (setting, value, put) => {
+  if (setting.kind === 'flag') {
+    const box = Object.assign(webui.make('input', 'control'), { type: 'checkbox', checked: value });
+    box.addEventListener('change', () => put(box.checked));
+    return box;
+  }
+  if (setting.choices.length) {
+    const list = webui.make('select', 'control webui-input');
+    const choices = setting.choices.includes(value) ? setting.choices : [value, ...setting.choices];
+    list.append(...choices.map(choice => new Option(choice, choice, false, choice === value)));
+    list.addEventListener('change', () => put(list.value));
+    return list;
+  }
+  const box = webui.make('input', 'control webui-input');
+  box.type = { whole: 'number', number: 'number', color: 'color' }[setting.kind] || 'text';
+  if (box.type === 'number') {
+    if (setting.minimum != null) box.min = setting.minimum;
+    if (setting.maximum != null && !setting.soft) box.max = setting.maximum;
+    box.step = setting.step || (setting.kind === 'whole' ? 1 : 'any');
+  }
+  box.value = setting.kind === 'list' ? value.join(', ') : value;
+  if (setting.kind === 'list') box.placeholder = 'separated by commas';
+  const read = () => {
+    if (setting.kind === 'list') return box.value.split(',').map(one => one.trim()).filter(Boolean);
+    return box.type === 'number' && box.value !== '' ? Number(box.value) : box.value;
+  };
+  box.addEventListener('input', () => put(read()));
+  return box;
+};
