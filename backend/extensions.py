@@ -24,6 +24,7 @@ FRONT, METADATA = "extension.py", "metadata.ini"
 ENTRY_POINTS = "webui.extensions"
 # Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
 SHIPPED = (
+    "a1111_scripts",
     "extra_options",
     "loopback",
     "outpainting_mk2",

@@ -3,7 +3,7 @@
 These functions run in the front, where torch is not imported. What needs torch is named as a target, "module:function", which the engine calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pluggy
 
@@ -20,8 +20,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def begin(paths: Paths, flags: Flags, settings: Settings) -> None:
-    """Once, before all other hooks: where everything lies, and how the program was started."""
+def begin(paths: Paths, flags: Flags, settings: Settings, failed: Callable[[str, str, BaseException], str]) -> None:
+    """Once, before all other hooks: where everything lies, and how the program was started.
+
+    failed: names a problem (extension, where, error) on the page and in the log; gives the sentence that tells it.
+    """
 
 
 @hookspec

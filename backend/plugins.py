@@ -65,7 +65,7 @@ class Hooks:
         refused = {name: error for name, plugin in reversed(tuple((plugins or {}).items())) if (error := self._register(name, plugin))}
         self.extensions = tuple(replace(one, error=refused.get(one.name, one.error)) for one in extensions)
         if start:
-            list(self.call("begin", **start))
+            list(self.call("begin", **start, failed=self.failed))
         self._scripts = self._titled("scripts", Script.__name__)
         self._parts = self._titled("parts", Part.__name__)
 

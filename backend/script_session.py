@@ -88,7 +88,7 @@ class RunningScript:
         possible = save and decided.settings["samples_save"] and (picture.complete or decided.settings["save_incomplete_images"])
         store = partial(save_sample, decided, picture.index, image, infotext, self.paths, task.started or task.created)
         path = saved_or_comment(task, store) if possible and task.save_samples else None
-        kept = replace(picture, pixels=image, infotext=infotext, path=path, save=store if possible and not task.save_samples else None)
+        kept = replace(picture, pixels=image, infotext=infotext, path=path or picture.path, save=store if possible and not task.save_samples else None)
         if show:
             task.add(kept)
         return kept

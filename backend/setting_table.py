@@ -224,6 +224,11 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("disable_weights_auto_swap", True, "Disregard checkpoint information from pasted infotext", info="the checkpoint stays as it is"),
         _s("infotext_skip_pasting", (), "Disregard fields from pasted infotext"),
     ),
+    "Extensions": (
+        _s("a1111_scripts", False, "Run scripts and extensions made for A1111",
+           info="as far as they can be carried; their code runs with all rights that this program has. After a restart"),
+        _s("a1111_scripts_flags", "", "Command line flags for extensions made for A1111", info="those that their preload.py adds. After a restart"),
+    ),
     "Upscaling": (
         _s("upscaler_for_img2img", "None", "Upscaler for img2img", info="for pictures smaller than wanted; None = Lanczos"),
         _s("ESRGAN_tile", 192, "Tile size for ESRGAN upscalers.", minimum=0, maximum=512, step=16, soft=True,

@@ -122,6 +122,7 @@ def _draw(
     uploads: dict[str, Control],
 ) -> None:
     own: dict[str, Component] = {}  # by key
+    controls = [control for control in controls if control.kind != "state"]
     prefix = f"{'part' if isinstance(owned.of, Part) else 'script'}/{_plain(owned.of.title)}"
     for row, together in groupby(controls, key=lambda control: control.row or control.key):
         some = list(together)

@@ -1,0 +1,40 @@
+"""A folder with scripts and extensions of A1111's form, and the service that carries them: everything is real but the drawing."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+from backend.flags import parse_flags
+from backend.plugins import Hooks
+from backend.service import GenerationService
+from backend.settings import Settings
+from backend.workers.worker import Worker
+from tests.backend.extension_files import paths_of
+from tests.backend.stage import open_service
+
+
+def write(folder: Path, extension: str, **files: str) -> Path:
+    """extensions/<extension>/scripts/<name>.py; a name with "__" is a path: javascript__a_js → javascript/a.js."""
+    for name, text in files.items():
+        path = name.replace("__", "/").replace("_js", ".js").replace("_css", ".css").replace("_py", ".py") if "__" in name or "_" in name else f"scripts/{name}.py"
+        file = folder / "extensions" / extension / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text), "utf-8")
+    return folder / "extensions" / extension
+
+
+def load(folder: Path, *, on: bool = True, **settings: object) -> Hooks:
+    chosen = Settings().override({"a1111_scripts": on, **settings})
+    plugin = importlib.import_module("extensions.a1111_scripts.extension")
+    return Hooks((), {"a1111_scripts": plugin}, paths=paths_of(folder), flags=parse_flags([]), settings=chosen)
+
+
+@contextmanager
+def carrying(folder: Path, worker: Worker | None = None, **settings: object) -> Iterator[GenerationService]:
+    service = open_service(folder, worker, load(folder), **settings)
+    try:
+        yield service
+    finally:
+        service.close()
