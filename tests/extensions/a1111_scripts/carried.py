@@ -16,9 +16,10 @@ from tests.backend.stage import open_service
 
 
 def write(folder: Path, extension: str, **files: str) -> Path:
-    """extensions/<extension>/scripts/<name>.py; a name with "__" is a path: javascript__a_js → javascript/a.js."""
+    """extensions/<extension>/scripts/<name>.py; one that ends in a kind is a path: javascript__a_js → javascript/a.js."""
     for name, text in files.items():
-        path = name.replace("__", "/").replace("_js", ".js").replace("_css", ".css").replace("_py", ".py") if "__" in name or "_" in name else f"scripts/{name}.py"
+        kind = next((kind for kind in ("js", "css", "py") if name.endswith(f"_{kind}")), "")
+        path = f"{name.removesuffix(f'_{kind}').replace('__', '/')}.{kind}" if kind else f"scripts/{name}.py"
         file = folder / "extensions" / extension / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(text), "utf-8")

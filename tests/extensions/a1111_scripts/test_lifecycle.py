@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PIL import ImageChops
+from PIL import Image, ImageChops
 
 from backend.infotext import read
 from backend.request import InitImage
@@ -91,7 +91,7 @@ script_callbacks.on_image_saved(lambda params: open(params.filename + ".seen", "
 def test_the_stations_are_called_in_a1111s_order_with_the_scripts_values(tmp_path: Path, tab: str):
     write(tmp_path, "tales", tales=TALES)
     with carrying(tmp_path, return_grid=False, grid_save=False) as service:
-        init = {} if tab == "txt2img" else {"init": InitImage(images=(_picture(),))}
+        init = {} if tab == "txt2img" else {"init": InitImage(images=(Image.new("RGB", (16, 8), "red"),))}
         task = service.submit(ask("a <lora:ink:0.5>cat", n_iter=2, parts={"Tales": {"arg0": "upon"}}, **init)).wait(PATIENCE)
         heard = service.hooks.part("tales", tab).of._host.runners[tab].scripts[0].heard
     assert (task.state, task.error, [text for text in task.comments if text.startswith("Error")]) == ("done", None, [])
@@ -130,9 +130,3 @@ def test_what_the_scripts_change_is_drawn_told_and_saved(tmp_path: Path):
     assert (told["Tale list"], told["Tale call"], "Tale none" in told, told["Callback"]) == ("number 1", "10", False, "yes")
     assert first.path is not None and first.path.with_name(f"{first.path.name}.seen").exists()
     assert (first.path.name.split("-")[1], second.path.name.split("-")[1]) == ("7.png", "8.png")
-
-
-def _picture():
-    from PIL import Image
-
-    return Image.new("RGB", (16, 8), "red")
