@@ -173,6 +173,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     from backend.api import errors
     from backend.api.access import GradioLogin, page_accounts, page_login
     from backend.api.docs import add_docs
+    from backend.api.extension_routes import add_extension_routes
     from backend.api.request_log import RequestLog
     from backend.api.router import api_login, build_internal_router, build_ping, build_router
     from backend.api.v2 import build_v2_router
@@ -193,6 +194,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         app.include_router(build_router(service, flags, stop))
         app.include_router(build_internal_router(service, flags))
         app.include_router(build_v2_router(service, flags))
+        add_extension_routes(app, service, flags)
         add_docs(app, api_login(flags))
     if not flags.nowebui:
         from ui import quick_import
@@ -203,7 +205,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         page = blocks.build(service)
         accounts = page_accounts(flags)
         app.include_router(routes.build_routes(service), dependencies=[Depends(page_login(app))] if accounts else [])
-        blocks.mount(app, page, accounts, head=blocks.page_head(theme=flags.theme or "", user_css=service.paths.user_css.is_file()))
+        blocks.mount(app, page, accounts, head=blocks.page_head(theme=flags.theme or "", user_css=service.paths.user_css.is_file(), hooks=service.hooks))
         if accounts:
             app.add_middleware(GradioLogin, whole=app)
     inner = SubPath(app, flags.subpath) if flags.subpath else app

@@ -51,7 +51,15 @@ class Drawing:
         studio = self._studio
         parts = PartCalls.of(request, self._task, studio.hooks, studio.catalog, studio.paths)
         request = parts.change_request(request)
-        decided = plan(request, self._task.settings, studio.catalog, studio.styles.table, draw=studio.random, vae_file=studio.paths.vae_file)
+        decided = plan(
+            request,
+            self._task.settings,
+            studio.catalog,
+            studio.styles.table,
+            draw=studio.random,
+            vae_file=studio.paths.vae_file,
+            expand=studio.hooks.expander(studio.paths.data, self._task.comment),
+        )
         return parts.change_plan(decided), parts
 
     def draw(

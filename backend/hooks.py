@@ -4,15 +4,21 @@ These functions run in the front, where torch is not imported. What needs torch 
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from backend.flags import Flags
 from backend.paths import Paths
+from backend.prompts.expansion import PromptContext, PromptTexts
 from backend.request import GenerationRequest
-from backend.scripts import Part, Script, Session
-from backend.settings import Settings
+from backend.scripts import PageTab, Part, Script, Session
+from backend.settings import Setting, Settings
 from backend.tasks import SavedImage
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 PROJECT = "webui"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -43,3 +49,28 @@ def draw(request: GenerationRequest, session: Session, save: bool, show: bool, g
 
     Inside, session.draw draws as usual and session.keep saves what was made of its pictures. What is raised ends the task with its message.
     """
+
+
+@hookspec
+def expand_prompts(context: PromptContext) -> PromptTexts | None:
+    """A syntax of its own: the texts of one picture, replaced, before tags and prompt editing are read. None = they stay. Extensions come one after another."""
+
+
+@hookspec
+def settings() -> Sequence[Setting]:  # type: ignore[empty-body]
+    """Settings of its own, with keys of its own: they stand in the Settings tab under their section, in config.json and in /sdapi/v1/options."""
+
+
+@hookspec
+def tabs(service: Any) -> Sequence[PageTab]:  # type: ignore[empty-body]
+    """Tabs of the page. service: backend.service.GenerationService, over which a tab asks for pictures and looks at tasks and files."""
+
+
+@hookspec
+def api_routes(service: Any) -> "APIRouter":  # type: ignore[empty-body]
+    """Addresses of its own, behind the same logins as the API; those of the program go before."""
+
+
+@hookspec
+def page_files() -> Sequence[Path]:  # type: ignore[empty-body]
+    """Its .js, .mjs and .css files: they stand in the page after the program's own."""

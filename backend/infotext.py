@@ -140,7 +140,7 @@ def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
 
 def _early(plan: Plan, index: int, unused: Collection[str]) -> dict[str, Any]:
     masks = {label: value for label, value in plan.init_labels.items() if label != "Init image hash"}
-    known = {**masks, **_hires(plan, index), **plan.extra, **lora_hashes(plan, index, unused)}
+    known = {**masks, **_hires(plan, index), **plan.extra, **dict(plan.images[index].labels), **lora_hashes(plan, index, unused)}
     return {**known, "Old prompt editing timelines": _old_timelines_matter(plan) or None}
 
 

@@ -14,6 +14,7 @@ from backend.plan_models import chosen_checkpoint, chosen_vae, model_options
 from backend.plan_passes import Passes, find_passes
 from backend.plan_prompts import PicturePrompts, picture_prompts
 from backend.plan_sampling import choose_sampler, sampling_options
+from backend.prompts.expansion import Expand
 from backend.prompts.styles import StyleTable
 from backend.request import GenerationRequest, Seed, Size
 from backend.sampling.names import SamplerInfo
@@ -44,6 +45,7 @@ class PlannedImage:
     hires_prompt: str = ""  # "" = the same, or no hires pass
     hires_negative_prompt: str = ""
     hashes: tuple[tuple[str, str], ...] = ()  # (name, hash) of its networks, if the infotext shall tell them
+    labels: tuple[tuple[str, str], ...] = ()  # of the infotext, from the syntax of an extension
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +72,17 @@ class Plan:
         return "txt2img" if self.request.init is None else "img2img"
 
 
-def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, styles: StyleTable, *, draw: random.Random, vae_file: Path | None = None) -> Plan:
-    """Raises WebUIError for what cannot be drawn. vae_file: --vae-path, which goes before all settings."""
+def plan(
+    request: GenerationRequest,
+    settings: Settings,
+    catalog: Catalog,
+    styles: StyleTable,
+    *,
+    draw: random.Random,
+    vae_file: Path | None = None,
+    expand: Expand | None = None,
+) -> Plan:
+    """Raises WebUIError for what cannot be drawn. vae_file: --vae-path, which goes before all settings. expand: the prompt syntax of extensions."""
     _check_limits(request)
     request = batch_of_pictures(request)
     settings = settings.override(request.override_settings)
@@ -80,8 +91,9 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
     checkpoint, checkpoint_comments = chosen_checkpoint(request, settings, catalog)
     vae = chosen_vae(checkpoint, settings, catalog, vae_file)
     checkpoint, vae = catalog.hashed(checkpoint), catalog.hashed(vae) if vae else None
-    prompts = picture_prompts(request, settings, styles, catalog)
-    images = tuple(_images(prompts, _seeds(request, draw), settings))
+    seeds = _seeds(request, draw)
+    prompts = picture_prompts(request, settings, styles, catalog, seeds, expand)
+    images = tuple(_images(prompts, seeds, settings))
     sampling = sampling_options(request.sampling, settings, sampler, schedule_type)
     if request.init is not None:
         sampling = replace(sampling, image_cfg_scale=request.init.image_cfg_scale)
@@ -93,7 +105,7 @@ def plan(request: GenerationRequest, settings: Settings, catalog: Catalog, style
         request=request,
         settings=settings,
         images=images,
-        comments=tuple(dict.fromkeys((*checkpoint_comments, *init.comments, *about_prompts, *_ignored(request, styles)))),
+        comments=tuple(dict.fromkeys((*checkpoint_comments, *init.comments, *about_prompts, *_ignored(request, settings, styles)))),
         sampler=sampler,
         schedule_type=schedule_type,
         checkpoint=checkpoint,
@@ -129,6 +141,7 @@ def _images(prompts: Sequence[PicturePrompts], seeds: Sequence[tuple[int, int]],
             hires_prompt=each.hires.prompt if each.hires and each.hires.prompt != each.first.prompt else "",
             hires_negative_prompt=each.hires.negative_prompt if each.hires and each.hires.negative_prompt != each.first.negative_prompt else "",
             hashes=each.hashes if settings["lora_add_hashes_to_infotext"] else (),
+            labels=each.labels,
         )
 
 
@@ -204,9 +217,8 @@ def _preview(settings: Settings) -> PreviewOptions:
     return PreviewOptions(every_steps=max(steps, 0), method=settings["show_progress_type"])
 
 
-def _ignored(request: GenerationRequest, styles: StyleTable) -> list[str]:
+def _ignored(request: GenerationRequest, settings: Settings, styles: StyleTable) -> list[str]:
     """What was asked for and does nothing."""
     unknown = [f"There is no style {name!r}." for name in styles.unknown(request.styles)]
-    return unknown + [
-        f"The setting {key} does nothing yet." for key, value in request.override_settings.items() if key in KNOWN_ELSEWHERE and value != KNOWN_ELSEWHERE[key]
-    ]
+    idle = (key for key in request.override_settings if key in KNOWN_ELSEWHERE and key not in settings.declared)
+    return unknown + [f"The setting {key} does nothing yet." for key in idle if request.override_settings[key] != KNOWN_ELSEWHERE[key]]

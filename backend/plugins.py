@@ -1,7 +1,9 @@
 """The extensions that are loaded, and the calls of their hooks: what one of them raises is named and passed over, and the others go on."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +16,13 @@ from backend import hooks
 from backend.catalog import Catalog
 from backend.controls import Control, complete, from_positions
 from backend.errors import ERROR, Interrupted, WebUIError
-from backend.scripts import Part, Script
-from backend.settings import Settings
+from backend.prompts.expansion import Expand, PromptContext, PromptTexts
+from backend.scripts import PageTab, Part, Script
+from backend.settings import SETTINGS, Setting, Settings
 
 log = logging.getLogger(__name__)
+
+OWN_TABS = ("txt2img", "img2img", "extras", "pnginfo", "history", "settings", "extensions", "modelmerger", "loratools", "train")
 
 Value = TypeVar("Value")
 Which = TypeVar("Which", Script, Part)
@@ -68,6 +73,7 @@ class Hooks:
             list(self.call("begin", **start, failed=self.failed))
         self._scripts = self._titled("scripts", Script.__name__)
         self._parts = self._titled("parts", Part.__name__)
+        self.settings = self._settings()
 
     # ---- what there is
 
@@ -104,6 +110,36 @@ class Hooks:
         """Likewise, of A1111's arguments."""
         return from_positions(self.controls(owned, tab, catalog, settings), args, catalog)
 
+    def expander(self, data: Path, tell: Callable[[str], None]) -> Expand | None:
+        """All prompt syntaxes, one after another; None where there is none. tell: of what fails."""
+        if not self.fillers("expand_prompts"):
+            return None
+
+        def expand(context: PromptContext) -> PromptTexts:
+            labels, comments, context = [], [], replace(context, data=data)
+            for extension, fill in self.fillers("expand_prompts"):
+                texts = self.guarded(extension, "expand_prompts", None, tell, partial(_expanded, fill, context))
+                if texts is not None:
+                    context = replace(context, prompt=texts.prompt, negative_prompt=texts.negative_prompt)
+                    labels += texts.labels
+                    comments += texts.comments
+            return PromptTexts(prompt=context.prompt, negative_prompt=context.negative_prompt, labels=tuple(labels), comments=tuple(comments))
+
+        return expand
+
+    def tabs(self, service: Any) -> tuple[tuple[str, PageTab], ...]:
+        """(extension, tab); an id that is taken or is none is a problem."""
+        found: dict[str, tuple[str, PageTab]] = {}
+        for extension, tab in ((extension, tab) for extension, tabs in self.call("tabs", service=service) for tab in tabs):
+            if re.fullmatch(r"\w+", tab.id) and tab.id not in (*found, *OWN_TABS):
+                found[tab.id] = (extension, tab)
+            else:
+                self.failed(extension, "tabs", WebUIError(f"Tab {tab.id!r}: an id of its own, of letters and digits, is needed."))
+        return tuple(found.values())
+
+    def page_files(self) -> tuple[tuple[str, Path], ...]:
+        return tuple((extension, Path(file)) for extension, files in self.call("page_files") for file in files)
+
     # ---- calling
 
     def call(self, hook: str, /, *, tell: Callable[[str], None] = lambda sentence: None, **arguments: Any) -> Iterator[tuple[str, Any]]:
@@ -119,8 +155,13 @@ class Hooks:
 
     def filling(self, hook: str, /, **arguments: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         """(extension, its call) of each that fills this hook, in the order of their loading."""
-        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
-            yield implementation.plugin_name, partial(implementation.function, **{name: arguments[name] for name in implementation.argnames})
+        for extension, fill in self.fillers(hook):
+            yield extension, partial(fill, **arguments)
+
+    def fillers(self, hook: str) -> tuple[tuple[str, Callable[..., Any]], ...]:
+        """(extension, its function) of each that fills this hook; it takes all arguments, and hands on those that it has named."""
+        implementations: list[pluggy.HookImpl] = getattr(self._manager.hook, hook).get_hookimpls()
+        return tuple((one.plugin_name, partial(_fill, one)) for one in reversed(implementations))
 
     def guarded(self, extension: str, where: str, usual: Value, tell: Callable[[str], None], act: Callable[[], Value]) -> Value:
         """What `act` gives, or, where it fails, the usual."""
@@ -131,6 +172,14 @@ class Hooks:
         except Exception as error:
             tell(ERROR + self.failed(extension, where, error))
             return usual
+
+    @contextmanager
+    def watched(self, extension: str, where: str) -> Iterator[None]:
+        """What fails inside is noted, and goes no further."""
+        try:
+            yield
+        except Exception as error:
+            self.failed(extension, where, error)
 
     def failed(self, extension: str, where: str, error: BaseException) -> str:
         """Notes and logs it; gives the sentence that tells it."""
@@ -160,6 +209,16 @@ class Hooks:
                 self._manager.unregister(name=name)
             return str(error)
 
+    def _settings(self) -> Mapping[str, Setting]:
+        """By key; one that is taken, or whose default is no value that it takes, is a problem."""
+        found: dict[str, Setting] = {}
+        for extension, setting in ((extension, setting) for extension, added in self.call("settings") for setting in added):
+            if setting.key in found or setting.key in SETTINGS or not setting.allows(setting.default):
+                self.failed(extension, "settings", WebUIError(f"Setting {setting.key!r}: a key of its own and a default that it takes are needed."))
+            else:
+                found[setting.key] = setting
+        return found
+
     def _titled(self, hook: str, kind: str) -> tuple[Owned[Any], ...]:
         found: dict[str, Owned[Any]] = {}
         for extension, added in self.call(hook):
@@ -169,6 +228,17 @@ class Hooks:
                 else:
                     self.failed(extension, hook, WebUIError(f"{kind} {title!r}: a title of its own is needed."))
         return tuple(found.values())
+
+
+def _fill(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
+    return implementation.function(**{name: arguments[name] for name in implementation.argnames})
+
+
+def _expanded(fill: Callable[..., Any], context: PromptContext) -> PromptTexts | None:
+    texts = fill(context=context)
+    if texts is not None and not isinstance(texts, PromptTexts):
+        raise TypeError(f"it gave {type(texts).__name__} instead of PromptTexts")
+    return texts
 
 
 def _find(title: str, known: tuple[Owned[Which], ...]) -> Owned[Which]:

@@ -54,8 +54,9 @@ class QueueFolder:
     Several programs may use it at once: none takes up what another one that still runs has kept.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, usual: Settings = Settings()) -> None:  # noqa: B008 (a frozen value)
+        """usual: every setting with its default."""
+        self._folder, self._usual = folder, usual
 
     def keep(self, task: Task) -> None:
         part = self._of(task).with_suffix(PART)
@@ -84,7 +85,7 @@ class QueueFolder:
     def left(self) -> tuple[Task, ...]:
         """What waited and ran when the program ended, in the order of their turn. Damaged ones are put aside."""
         folders = sorted(folder for folder in self._folder.glob("*") if folder.is_dir() and not folder.suffix)
-        found = [(folder, task) for folder in folders if (task := _read(folder)) is not None]
+        found = [(folder, task) for folder in folders if (task := _read(folder, self._usual)) is not None]
         names = _order(self._folder / ORDER)
         place = {name: number for number, name in enumerate(names)}
         found.sort(key=lambda pair: (place.get(pair[0].name, len(names)), pair[1].created))
@@ -98,7 +99,7 @@ class QueueFolder:
 def _record(task: Task, folder: Path) -> dict[str, object]:
     request = task.request
     values = {key: _kept(value, folder / key) for key, value in from_request(request).items()}
-    usual = Settings().as_dict()
+    usual = task.settings.usual().as_dict()
     return {
         "id": task.id,
         "program": _program(),
@@ -125,8 +126,8 @@ def _kept(value: Any, path: Path) -> Any:
     return value
 
 
-def _read(folder: Path) -> Task | None:
-    """None for one that another program still works on, or that is damaged."""
+def _read(folder: Path, usual: Settings) -> Task | None:
+    """None for one that another program still works on, or that is damaged. A setting whose extension is gone is passed over."""
     try:
         record = json.loads((folder / TASK).read_text("utf-8"))
         if _still_runs(record["program"]):
@@ -134,7 +135,7 @@ def _read(folder: Path) -> Task | None:
         task = Task(
             id=record["id"],
             request=_request(record["request"], folder),
-            settings=Settings().override(record["settings"]),
+            settings=usual.override({key: value for key, value in record["settings"].items() if key in usual}),
             save_samples=bool(record["save_samples"]),
             save_grid=bool(record["save_grid"]),
         )

@@ -3,7 +3,7 @@
 Both have controls, a running one gets the values by key. No torch here: a script asks for pictures (Session.draw), an engine draws them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from backend.request import GenerationRequest, ScriptCall
 from backend.settings import Settings
 from backend.tasks import SavedImage
 
-__all__ = ["Control", "Part", "PartContext", "Script", "ScriptCall", "Session", "Update"]
+__all__ = ["Control", "PageTab", "Part", "PartContext", "Script", "ScriptCall", "Session", "Update"]
 
 TABS = ("txt2img", "img2img")
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
@@ -156,3 +156,12 @@ class Part:
     def read_infotext(self, labels: Mapping[str, str]) -> Mapping[str, Any]:
         """The inverse: the parameters of a picture → values of the controls. Those that are not named stay as they are on the page."""
         return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageTab:
+    """A tab of the page. draw makes its Gradio components, inside the tab."""
+
+    title: str
+    id: str  # plain letters; the page's element is tab_<id>
+    draw: Callable[[], None]

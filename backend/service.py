@@ -69,7 +69,7 @@ class GenerationService:
         self._queue: list[Task] = []
         self._running: Task | None = None
         self._tasks: tuple[Task, ...] = ()  # in the order of their turn
-        self._folder = QueueFolder(paths.data / "queue")
+        self._folder = QueueFolder(paths.data / "queue", settings.current.usual())
         self._left = self._folder.left()
         self._closing = False
         self._thread = Thread(target=self._work, name="service", daemon=True)

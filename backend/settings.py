@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -21,38 +21,50 @@ __all__ = ["SETTINGS", "Setting", "Settings", "SettingsStore"]
 class Settings:
     """The value of every setting at one moment: A1111's defaults where nothing else was set."""
 
-    def __init__(self) -> None:
+    def __init__(self, added: Mapping[str, Setting] = MappingProxyType({})) -> None:
+        """added: settings of extensions, by key."""
+        self._added = added
         self._changed: Mapping[str, Any] = {}
 
     def __getitem__(self, key: str) -> Any:
         if key in self._changed:
             return self._changed[key]
-        return SETTINGS[key].default if key in SETTINGS else KNOWN_ELSEWHERE[key]
+        setting = SETTINGS.get(key) or self._added.get(key)
+        return setting.default if setting else KNOWN_ELSEWHERE[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in SETTINGS or key in self._added or key in KNOWN_ELSEWHERE
+
+    @property
+    def declared(self) -> Mapping[str, Setting]:
+        """The program's own, then those of extensions."""
+        return {**SETTINGS, **self._added}
+
+    def usual(self) -> "Settings":
+        """The same ones with their defaults."""
+        return Settings(self._added)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Settings) and self.as_dict() == other.as_dict()
 
     def override(self, values: Mapping[str, object]) -> "Settings":
         """A new snapshot with these values in it, converted to their settings' types. Raises WebUIError for what no setting takes."""
-        settings = Settings()
-        settings._changed = {**self._changed, **{key: coerce(key, value) for key, value in values.items()}}
+        settings = Settings(self._added)
+        settings._changed = {**self._changed, **{key: coerce(key, value, self._added) for key, value in values.items()}}
         return settings
 
     def as_dict(self) -> dict[str, Any]:
-        """Every key that A1111 has and those of our own, as JSON types."""
-        return {key: list(value) if isinstance(value := self[key], tuple) else value for key in all_keys()}
+        """Every key that A1111 has, those of our own and those of extensions, as JSON types."""
+        keys = (*SETTINGS, *self._added, *KNOWN_ELSEWHERE)
+        return {key: list(value) if isinstance(value := self[key], tuple) else value for key in keys}
 
 
-def all_keys() -> Iterator[str]:
-    yield from SETTINGS
-    yield from KNOWN_ELSEWHERE
-
-
-def coerce(key: str, value: object) -> Any:
+def coerce(key: str, value: object, added: Mapping[str, Setting] = MappingProxyType({})) -> Any:
     """The value in its setting's type. Text is read as it stands in an infotext: "True", "2"; a float keeps the form that it was given in, 7 or 7.0."""
-    if key in KNOWN_ELSEWHERE:
+    setting = SETTINGS.get(key) or added.get(key)
+    if setting is None and key in KNOWN_ELSEWHERE:
         return tuple(value) if isinstance(value, list) else value
-    if (setting := SETTINGS.get(key)) is None:
+    if setting is None:
         raise NotFound(f"Unknown setting {key!r}. GET /sdapi/v1/options lists all that are known.")
     try:
         coerced = _READERS[setting.kind](value)
@@ -72,11 +84,16 @@ class SettingsStore:
         self._path = path
         self._lock = Lock()
         self._file: dict[str, object] = _read(path)  # what the file holds, with keys that are not ours
-        self._current = _accepted(self._file, path)
+        self._current = _accepted(self._file, path, Settings())
 
     @property
     def current(self) -> Settings:
         return self._current
+
+    def declare(self, added: Mapping[str, Setting]) -> None:
+        """From here on these are known, too, with what the file says of them."""
+        with self._lock:
+            self._current = _accepted(self._file, self._path, Settings(added))
 
     def update(self, values: Mapping[str, object]) -> Settings:
         """All of these values or, with WebUIError, none. They are on the disk when this returns."""
@@ -107,10 +124,9 @@ def _read(path: Path) -> dict[str, object]:
         return {}
 
 
-def _accepted(values: Mapping[str, object], path: Path) -> Settings:
+def _accepted(values: Mapping[str, object], path: Path, settings: Settings) -> Settings:
     """A value that its setting does not take is passed over, not lost: it stays in the file until it is set anew."""
-    settings, known = Settings(), frozenset(all_keys())
-    for key in values.keys() & known:
+    for key in (key for key in values if key in settings):
         try:
             settings = settings.override({key: values[key]})
         except WebUIError as error:

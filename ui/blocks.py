@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,8 @@ from typing import TypeVar
 import gradio as gr
 from fastapi import FastAPI
 
+from backend.plugins import Hooks
+from backend.scripts import PageTab
 from backend.service import GenerationService
 from ui import bind, extras, history, model_tools, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
@@ -34,6 +37,11 @@ STYLES = (
     "lightbox.css",
     "scripts.css", "canvas.css", "extras.css", "history_page.css", "tools.css",
 )  # fmt: skip
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    ".js": ("<script>", "</script>", "</script"),
+    ".mjs": ('<script type="module">', "</script>", "</script"),
+    ".css": ("<style>", "</style>", "</style"),
+}
 Made = TypeVar("Made")
 OPEN = '<p class="notice" role="note">Anyone in this network can use this page. A password: <code>--gradio-auth name:password</code></p>'
 AN_HOUR, A_DAY = 3600, 86400
@@ -99,8 +107,20 @@ def _build(service: GenerationService) -> gr.Blocks:
 def _tabs(service: GenerationService) -> list[Tab]:
     """In the order of the settings; those that it does not name follow as they are."""
     first, hidden = (list(service.settings.current[key]) for key in ("ui_tab_order", "hidden_tabs"))
-    shown = [made for made in TABS if made.title not in hidden or made.id == "settings"]
+    shown = [made for made in (*TABS[:-1], *_added_tabs(service), *TABS[-1:]) if made.title not in hidden or made.id == "settings"]
     return sorted(shown, key=lambda made: first.index(made.title) if made.title in first else len(first))
+
+
+def _added_tabs(service: GenerationService) -> list[Tab]:
+    """Those of extensions; one that fails is left empty, and named among the problems of its extension."""
+    return [Tab(title=added.title, id=added.id, build=partial(_draw_added, extension, added)) for extension, added in service.hooks.tabs(service)]
+
+
+def _draw_added(extension: str, added: PageTab, service: GenerationService, *_: object) -> None:
+    with gr.Column() as column:
+        drawn = service.hooks.guarded(extension, f"tab {added.title}", False, lambda sentence: None, lambda: added.draw() or True)
+    if not drawn:
+        column.children.clear()
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str], head: str) -> FastAPI:
@@ -120,14 +140,25 @@ def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Mapping[str, str], head: s
     )
 
 
-def page_head(*, theme: str = "", user_css: bool = False) -> str:
+def page_head(*, theme: str = "", user_css: bool = False, hooks: Hooks | None = None) -> str:
     """Styles and scripts inline: Gradio does not wait for linked ones before it runs `js_on_load`. theme: "light" or "dark" for who has not chosen."""
     styles = [f"<style>\n{_read(name)}/*# sourceURL=ui/static/{name} */\n</style>" for name in STYLES]
     scripts = [f"<script>\n{_read(name)}//# sourceURL=ui/static/{name}\n</script>" for name in SCRIPTS]
     if theme not in ("", "light", "dark"):
         log.warning("--theme %s is neither light nor dark: the page follows the visitor's system.", theme)
     own = ['<link rel="stylesheet" href="internal/user.css">'] if user_css else []
-    return "\n".join([*styles, *own, f"<script>window.webuiTheme = {json.dumps(theme)}</script>", *scripts])
+    return "\n".join([*styles, *own, f"<script>window.webuiTheme = {json.dumps(theme)}</script>", *scripts, *_added_files(hooks or Hooks())])
+
+
+def _added_files(hooks: Hooks) -> list[str]:
+    """Of extensions, inline as well: they may use `webui`."""
+    found: list[str] = []
+    for extension, file in hooks.page_files():
+        with hooks.watched(extension, file.name):
+            before, after, closing = KINDS[file.suffix.lower()]
+            text = re.sub(closing, lambda end: end[0].replace("</", "<\\/"), file.read_text("utf-8"), flags=re.IGNORECASE)
+            found.append(f"{before}\n{text}\n{after}")
+    return found
 
 
 def _read(name: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from backend.errors import WebUIError
 from backend.service import GenerationService
-from backend.settings import SETTINGS, Setting, Settings, coerce
+from backend.settings import Setting, Settings
 from ui.library_routes import Explained
 from ui.localization import localizations
 
@@ -24,12 +24,12 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/settings")
     def read_settings() -> dict[str, Any]:
         """In the table's order; "choices" [] = anything that the kind takes."""
-        return {"settings": rows(service, SETTINGS)}
+        return {"settings": rows(service, service.settings.current.declared)}
 
     @router.post("/settings")
     def write_settings(body: Changes) -> Response:
         """All or none; "errors" has a sentence for each value that its setting does not take."""
-        errors = {key: sentence for key, value in body.values.items() if (sentence := _wrong(key, value))}
+        errors = {key: sentence for key, value in body.values.items() if (sentence := _wrong(key, value, service.settings.current))}
         if errors:
             return JSONResponse({"errors": errors})
         with Explained():
@@ -41,7 +41,8 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
 def rows(service: GenerationService, keys: Iterable[str]) -> list[dict[str, Any]]:
     """What a page needs to know of each; of those that are no settings nothing."""
     current, dynamic, frozen = service.settings.current, _files(service), service.settings.frozen
-    known = [SETTINGS[key] for key in keys if key in SETTINGS]
+    declared = current.declared
+    known = [declared[key] for key in keys if key in declared]
     return [_row(setting, current, dynamic.get(setting.key, [])) | {"frozen": frozen.get(setting.key, "")} for setting in known]
 
 
@@ -73,9 +74,9 @@ def _files(service: GenerationService) -> dict[str, list[str]]:
     }
 
 
-def _wrong(key: str, value: object) -> str:
+def _wrong(key: str, value: object, settings: Settings) -> str:
     try:
-        coerce(key, value)
+        settings.override({key: value})
     except WebUIError as error:
         return str(error)
     return ""

@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from backend.api.progress import live_image
 from backend.service import GenerationService
-from backend.settings import SETTINGS
 
 
 class ProgressRequest(BaseModel):
@@ -49,7 +48,7 @@ def add_internal(router: APIRouter, service: GenerationService) -> None:
 
     @router.get("/internal/quicksettings-hint", response_model=list[QuicksettingsHint])
     async def quicksettings_hint() -> object:
-        return [{"name": setting.key, "label": setting.label} for setting in SETTINGS.values()]
+        return [{"name": setting.key, "label": setting.label} for setting in service.settings.current.declared.values()]
 
 
 def _progress(service: GenerationService, asked: ProgressRequest) -> InternalProgress:

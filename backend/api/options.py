@@ -13,7 +13,6 @@ from backend.errors import NotFound
 from backend.flags import Flags
 from backend.service import GenerationService
 from backend.setting_table import KNOWN_ELSEWHERE
-from backend.settings import all_keys
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def _chosen(service: GenerationService) -> Entry | None:
 
 def _set(service: GenerationService, values: dict[str, Any]) -> None:
     """A checkpoint may be named by title, name or hash; one that is not there is refused. A key that is no setting is passed over, as in A1111."""
-    known_keys = frozenset(all_keys())
+    known_keys = frozenset(service.settings.current.as_dict())
     if unknown := [key for key in values if key not in known_keys]:
         log.warning("POST options: no such setting, nothing was changed for %s", ", ".join(unknown))
     values = {key: value for key, value in values.items() if key in known_keys}

@@ -8,8 +8,8 @@ from backend.catalog import Catalog
 from backend.controls import Kind
 from backend.hooks import hookimpl
 from backend.request import GenerationRequest
-from backend.scripts import Control, Part, PartContext
-from backend.settings import SETTINGS, Setting, Settings
+from backend.scripts import TABS, Control, Part, PartContext
+from backend.settings import Setting, Settings
 
 FILES: Mapping[str, str] = {"sd_model_checkpoint": "checkpoint", "sd_vae": "vae", "sd_lora": "lora"}  # settings whose choices are files
 
@@ -20,7 +20,7 @@ class ExtraOptions(Part):
     def controls(self, tab: str, catalog: Catalog, settings: Settings) -> Sequence[Control]:
         """One for each setting that is named in the settings; it starts with the value that the setting has now."""
         named = settings[f"extra_options_{tab}"]
-        return [control(SETTINGS[key], settings[key]) for key in named if key in SETTINGS]
+        return [control(settings.declared[key], settings[key]) for key in named if key in settings.declared]
 
     def change_request(self, request: GenerationRequest, values: Mapping[str, Any], context: PartContext) -> GenerationRequest:
         """A setting that the request itself overrides stays as the request has it."""
@@ -45,6 +45,12 @@ def control(setting: Setting, value: object) -> Control:
         any_choice=setting.key in FILES,
         info=setting.info,
     )
+
+
+@hookimpl
+def settings() -> list[Setting]:
+    info = "Keys of settings, as config.json has them, that the tab shows beside the parameters. The page shows them after a restart."
+    return [Setting(key=f"extra_options_{tab}", default=(), label=f"Settings for {tab}", section="Settings in UI", info=info) for tab in TABS]
 
 
 @hookimpl

@@ -4,12 +4,14 @@ from backend.controls import complete
 from backend.request import GenerationRequest
 from backend.scripts import PartContext
 from backend.settings import Settings
-from extensions.extra_options.extension import ExtraOptions
+from extensions.extra_options.extension import ExtraOptions, settings
 from tests.backend.extension_files import paths_of
 from tests.backend.planned import CATALOG
 
 PART = ExtraOptions()
-SETTINGS = Settings().override({"extra_options_txt2img": ("CLIP_stop_at_last_layers", "emphasis", "sd_vae", "nosuch"), "CLIP_stop_at_last_layers": 2})
+SETTINGS = Settings({setting.key: setting for setting in settings()}).override(
+    {"extra_options_txt2img": ("CLIP_stop_at_last_layers", "emphasis", "sd_vae", "nosuch"), "CLIP_stop_at_last_layers": 2}
+)
 
 
 def changed(tmp_path: Path, values: dict, **overrides: object) -> dict:
