@@ -130,7 +130,7 @@ def test_a_dropped_task_leaves_nothing(tmp_path: Path):
         lambda folder: (folder / "init_images-0.png").unlink(),
         lambda folder: (folder / "init_images-0.png").write_bytes((folder / "init_images-0.png").read_bytes()[:60]),
         lambda folder: _change(folder, "request", {"steps": "many"}),
-        lambda folder: _change(folder, "settings", {"nosuch": 1}),
+        lambda folder: _change(folder, "settings", {"samples_format": "bmp"}),
         lambda folder: _change(folder, "program", "x"),
     ],
 )
