@@ -38,6 +38,7 @@ class Paths:
     ui_config_file: Path  # A1111's ui-config.json: defaults of the page
     localizations: Path
     user_css: Path
+    notification: Path  # a sound
     cache: Path
     extensions: Path
     browsable: tuple[Path, ...]  # folders whose pictures a request may name
@@ -67,6 +68,7 @@ class Paths:
             ui_config_file=_given(flags.ui_config_file) or data / "ui-config.json",
             localizations=_given(flags.localizations_dir) or data / "localizations",
             user_css=data / "user.css",
+            notification=data / "notification.mp3",
             cache=data / "cache",
             extensions=data / "extensions",
             browsable=() if flags.hide_ui_dir_config else (data, *(Path(folder).expanduser().absolute() for folder in flags.gradio_allowed_path)),

@@ -212,6 +212,16 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("hires_fix_show_sampler", False, "Hires fix: show hires checkpoint and sampler selection"),
         _s("hires_fix_show_prompts", False, "Hires fix: show hires prompt and negative prompt"),
     ),
+    "Notifications": (
+        _s(
+            "notification_audio",
+            True,
+            "Play notification sound after image generation",
+            info="notification.mp3 in the data folder; without it a short one of the page's own, while one looks elsewhere",
+        ),
+        _s("notification_volume", 100, "Notification sound volume", minimum=0, maximum=100, step=1),
+        _s("prevent_screen_sleep_during_generation", True, "Prevent screen sleep during generation"),
+    ),
     "Gallery": (_s("return_grid", True, "Show grid in gallery"),),
     "Infotext": (
         _s("enable_pnginfo", True, "Write infotext to metadata of the generated image"),
@@ -296,7 +306,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "ddim_discretize": "uniform",  # A1111 draws the same with "quad"
     "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "save_images_before_face_restoration": False,
     "use_upscaler_name_as_suffix": False, "save_selected_only": True, "temp_dir": "",
-    "clean_temp_dir_at_start": False, "notification_audio": True, "notification_volume": 100, "use_save_to_dirs_for_ui": False,
+    "clean_temp_dir_at_start": False, "use_save_to_dirs_for_ui": False,
     "realesrgan_enabled_models": ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"), "dat_enabled_models": ("DAT x2", "DAT x3", "DAT x4"),
     "set_scale_by_when_changing_upscaler": False, "face_restoration": False,
     "face_restoration_model": "CodeFormer", "code_former_weight": 0.5, "face_restoration_unload": False, "auto_launch_browser": "Local",
@@ -335,7 +345,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "enable_reloading_ui_scripts": False, "infotext_explanation": "", "add_user_name_to_info": False, "infotext_styles": "Apply if any",
     "show_progressbar": True, "show_progress_grid": True, "live_preview_allow_lowvram_full": False, "live_preview_content": "Prompt",
     "live_preview_refresh_period": 1000, "live_preview_fast_interrupt": False,
-    "js_live_preview_in_modal_lightbox": False, "prevent_screen_sleep_during_generation": True, "hide_samplers": (),
+    "js_live_preview_in_modal_lightbox": False, "hide_samplers": (),
     "postprocessing_enable_in_main_ui": (), "postprocessing_disable_in_extras": (), "postprocessing_operation_order": (), "upscaling_max_images_in_cache": 5,
     "postprocessing_existing_caption_action": "Ignore", "disabled_extensions": (), "disable_all_extensions": "none", "restore_config_state_file": "",
     "sd_checkpoint_hash": "", "lora_preferred_name": "Alias from file", "lora_bundled_ti_to_infotext": True, "lora_show_all": False,

@@ -14,7 +14,7 @@ def build(tab: str) -> gr.HTML:
 
 
 UPSCALE = """
-    <button type="button" class="button upscale" title="Create an upscaled version of the current image using hires fix settings.">✨ Upscale</button>"""
+    <button type="button" class="button upscale" title="Create an upscaled version of the current image using hires fix settings.">✦ Upscale</button>"""
 SHELL = """
 <section class="results" data-state="empty" aria-label="Results">
   <div class="frame">
@@ -30,7 +30,7 @@ SHELL = """
     <a class="button download" download>Download</a>
     <button type="button" class="button save" title="Save the picture to a dedicated directory (log/images) and its parameters to log.csv">Save</button>
     <a class="button zip" download title="All pictures of this task in one file">Zip</a>
-    <button type="button" class="button upscale" title="Create an upscaled version of the current image using hires fix settings.">✨ Upscale</button>
+    <button type="button" class="button upscale" title="Create an upscaled version of the current image using hires fix settings.">✦ Upscale</button>
     <button type="button" class="button delete" title="Delete the file of this picture">Delete</button>
     <button type="button" class="button copy">Copy parameters</button>
     <span class="sends"></span>

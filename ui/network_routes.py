@@ -47,6 +47,9 @@ def add_network_routes(router: APIRouter, service: GenerationService) -> None:
                 "delimiters": settings["keyedit_delimiters"] + blanks,
                 "move": settings["keyedit_move"],
                 "autocomplete": settings["prompt_autocomplete"],
+                "sound": _sound(service),
+                "volume": settings["notification_volume"],
+                "awake": settings["prevent_screen_sleep_during_generation"],
                 "hires_sampler": settings["hires_fix_show_sampler"],
                 "hires_prompts": settings["hires_fix_show_prompts"],
                 "hires_old": settings["use_old_hires_fix_width_height"],
@@ -66,6 +69,13 @@ def add_network_routes(router: APIRouter, service: GenerationService) -> None:
         if progress.CLIENT.fullmatch(body.client):
             drafts.stop_drafts(service, body.client)
         return {"stopped": True}
+
+
+def _sound(service: GenerationService) -> str:
+    """What a page plays as a task ends: "file" (notification.mp3), "chime", or ""."""
+    if not service.settings.current["notification_audio"]:
+        return ""
+    return "file" if service.paths.notification.is_file() else "chime"
 
 
 def _known(entry: Entry, multiplier: float) -> dict[str, object]:

@@ -3,8 +3,8 @@ parameters, for ↙; and the way of defaults into ui-config.json."""
 
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
 
 from backend.service import GenerationService
@@ -34,6 +34,14 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
             return answer({"infotext": file.read_text("utf-8") if file else ""})
         except (OSError, ValueError):
             return answer({"infotext": ""})
+
+    @router.get("/notification")
+    def read_sound() -> Response:
+        """notification.mp3 of the data folder."""
+        file = service.paths.notification
+        if not file.is_file():
+            raise HTTPException(404, "There is no notification.mp3")
+        return FileResponse(file, media_type="audio/mpeg", headers=NO_STORE)
 
     @router.get("/user.css")
     def read_style() -> Response:

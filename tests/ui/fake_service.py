@@ -153,6 +153,7 @@ class FakeService:
         self.hooks = Hooks()
         self.paths = SimpleNamespace(
             browsable=(folder,),
+            notification=folder / "notification.mp3",
             cache=folder / "cache",
             data=folder,
             outputs=folder / "outputs",

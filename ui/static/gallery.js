@@ -220,7 +220,7 @@ webui.gallery = (() => {
 
   return {
     attach: (element, tab) => { tabs[tab] = make(element, tab); },
-    sent: (tab, refusal) => tabs[tab].sent(refusal),
+    sent(tab, refusal) { tabs[tab].sent(refusal); webui.forever.answered(tab, refusal); },
     value: (tab, name, now) => tabs[tab].value(name, now),
     note: (tab, text) => tabs[tab].note(text), // a sentence in the place of errors; "" takes it away
     picture: tab => tabs[tab] && tabs[tab].picture(),
