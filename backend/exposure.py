@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -11,6 +11,7 @@ import segno
 
 from backend.errors import Forbidden
 from backend.flags import Flags
+from backend.setting_table import OWNERS
 
 ALL_ADDRESSES = ("0.0.0.0", "::")
 PAGE_PORT, API_PORT = 7860, 7861  # A1111's API without a page has a port of its own
@@ -34,6 +35,11 @@ class Exposure:
         """what: "change settings". Raises Forbidden with a sentence."""
         if not self.changes:
             raise Forbidden(REFUSAL.format(what=what))
+
+    def check_settings(self, values: Mapping[str, object]) -> None:
+        """What programs of visitors, and single pictures, may not set. Raises Forbidden."""
+        if owners := next((key for key in values if key in OWNERS), ""):
+            self.check(f"change the setting {owners}")
 
 
 def address(flags: Flags) -> tuple[str, int]:

@@ -82,8 +82,9 @@ class GenerationService:
     ) -> Task:
         """Returns at once. What is wrong with the request shows in the task. kept: until it has ended it survives the end of the program, see `left`.
 
-        counted: as a use of its networks and its checkpoint.
+        counted: as a use of its networks and its checkpoint. Raises Forbidden for a setting that visitors may not override.
         """
+        self.exposure.check_settings(request.override_settings)
         task = Task(id=_id(id_task), request=request, settings=self.settings.current, save_samples=save_samples, save_grid=save_grid)
         task.counted = counted
         if kept:
@@ -227,11 +228,11 @@ class GenerationService:
         """Gives the engine's memory back; the next picture loads again."""
         self._load(None)
 
-    def rescue(self, task: Task) -> None:
-        """Saves what an ended task has drawn for someone who is gone, if pictures are saved at all."""
+    def rescue(self, task: Task, why: str) -> None:
+        """Saves what an ended task has drawn and will answer to nobody, if pictures are saved at all. why: "has lost its client"."""
         if any(image.save for image in task.images):
             task.images = tuple(_rescued(task, image) for image in task.images)
-            log.warning("The client of %s is gone: its pictures are saved", task.id)
+            log.warning("%s %s: its pictures are saved", task.id, why)
 
     def _load(self, model: ModelOptions | None) -> None:
         self._worker.run(LoadJob(model=model), lambda event: None, CancelToken())

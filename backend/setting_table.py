@@ -356,3 +356,15 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "extra_options_img2img": (), "extra_options_cols": 1, "extra_options_accordion": False,
 }
 # fmt: on
+
+# What decides where files go, what is run and what is asked of other machines: nothing for visitors.
+OWNERS: frozenset[str] = frozenset(
+    {
+        *(key for key, setting in SETTINGS.items() if setting.section in ("Paths for saving", "Saving to a directory")),
+        "samples_filename_pattern",
+        "api_enable_requests",
+        "api_useragent",
+        "disabled_extensions",
+        "disable_all_extensions",
+    }
+)

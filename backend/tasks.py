@@ -3,6 +3,8 @@
 The service writes; page and API read, at any time and without a lock.
 """
 
+import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -20,6 +22,7 @@ from backend.progress import CancelToken
 from backend.request import GenerationRequest
 from backend.settings import Settings
 
+_PAGE = re.compile(r"[0-9a-f]{32}-")  # how the id of a page's task begins: with what lets one act as that page
 State = Literal["queued", "running", "done", "failed", "interrupted"]
 
 
@@ -89,6 +92,11 @@ class Task:
         self._end.set_running_or_notify_cancel()  # a waiter that gives up cannot cancel it
 
     # ---- what readers ask
+
+    @property
+    def told_id(self) -> str:
+        """As others may hear it: of a page's task one that tells nothing of the page."""
+        return f"task({hashlib.sha256(self.id.encode()).hexdigest()[:15]})" if _PAGE.match(self.id) else self.id
 
     @property
     def ended(self) -> bool:

@@ -64,8 +64,9 @@ async def _drawn(service: GenerationService, http: Request, request: GenerationR
     task = service.submit(request, id_task=parameters["force_task_id"] or "", save_samples=save, save_grid=save)
     await ended(task)
     if not save and await http.is_disconnected():
-        await asyncio.to_thread(service.rescue, task)
+        await asyncio.to_thread(service.rescue, task, "has lost its client")
     if task.failure is not None:
+        await asyncio.to_thread(service.rescue, task, "failed on the way")
         raise task.failure
     if task.plan is None:
         raise HTTPException(503, "Interrupted while it was waiting.")

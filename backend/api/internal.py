@@ -43,7 +43,7 @@ def add_internal(router: APIRouter, service: GenerationService) -> None:
 
     @router.get("/internal/pending-tasks", response_model=PendingTasks)
     async def pending_tasks() -> object:
-        waiting = [task.id for task in service.tasks() if task.state == "queued"]
+        waiting = [task.told_id for task in service.tasks() if task.state == "queued"]
         return PendingTasks(size=len(waiting), tasks=waiting)
 
     @router.get("/internal/quicksettings-hint", response_model=list[QuicksettingsHint])

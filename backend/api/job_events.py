@@ -19,7 +19,7 @@ HEARTBEAT = 15.0  # seconds of silence, after which a comment keeps the connecti
 
 def job_state(service: GenerationService, task: Task) -> JobState:
     return JobState(
-        id=task.id,
+        id=task.told_id,
         kind="extras" if isinstance(task, ExtrasTask) else "img2img" if task.request.init is not None else "txt2img",
         state=task.state,
         position=service.queue_position(task),
@@ -98,7 +98,7 @@ class _Teller:
 def _picture(task: Task, index: int, image: SavedImage) -> Picture:
     return Picture(
         index=index,
-        url=f"jobs/{quote(task.id, safe='()')}/images/{index}",
+        url=f"jobs/{quote(task.told_id, safe='()')}/images/{index}",
         seed=image.seed,
         infotext=image.infotext,
         grid=image.grid,

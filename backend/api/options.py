@@ -29,6 +29,8 @@ def add_options(router: APIRouter, service: GenerationService, flags: Flags) -> 
 
     @router.post("/options")
     async def set_options(req: dict[str, Any]) -> None:
+        if not flags.api_auth:
+            service.exposure.check_settings(req)
         await asyncio.to_thread(_set, service, req)
 
     @router.get("/cmd-flags")

@@ -18,6 +18,7 @@ from backend.images.foreign import foreign_infotext
 log = logging.getLogger(__name__)
 
 PARAMETERS = "parameters"
+LARGEST = 89_000_000  # pixels of a picture that is decoded: 267 MB
 LONGEST_EXIF = 65_000  # bytes, in a JPEG
 LONGEST_NAME = 80  # bytes, of a text in a PNG
 FORMATS: Mapping[str, str] = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF"}  # suffix: Pillow's name
@@ -70,10 +71,14 @@ def open_image(source: BinaryIO | bytes | Path) -> Image.Image:
     """Loaded, with its metadata. Raises WebUIError for what is no picture, is cut off, or is too large."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > LARGEST:
+                raise Image.DecompressionBombError
             image.load()
             image.getexif().get_ifd(_EXIF)  # whether it can be read
             return image
-    except (*_UNREADABLE, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise WebUIError(f"This picture is too large: up to {LARGEST / 1e6:.0f} megapixels are read.") from error
+    except _UNREADABLE as error:
         raise WebUIError("This is no picture that can be read.") from error
 
 

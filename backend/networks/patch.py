@@ -17,7 +17,7 @@ from backend.networks.blocks import BLOCKS, block_of
 from backend.networks.deltas import Delta, Deltas
 from backend.networks.keys import ModuleIndex, Target
 from backend.networks.network_file import FileIdentity, NetworkFiles
-from backend.networks.report import NetworkReport, Tally
+from backend.networks.report import NAMED, NetworkReport, Tally, shortened
 from backend.networks.sums import UNKNOWN, Chain, Scratch, Share, write_sum
 
 log = logging.getLogger(__name__)
@@ -202,5 +202,7 @@ def _parameter(module: nn.Module, leaf: str = "weight") -> Tensor | None:
 
 def _logged(report: NetworkReport) -> NetworkReport:
     if report.errors:
-        log.warning("%s%s", report.describe(), f" Without effect: {', '.join(report.unmatched)}" if report.unmatched else "")
+        log.warning("%s%s", report.describe(), f" Without effect: {shortened(report.unmatched)}" if report.unmatched else "")
+    if len(report.unmatched) > NAMED:
+        log.debug("LoRA %s, without effect: %s", report.label, ", ".join(report.unmatched))
     return report

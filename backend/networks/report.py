@@ -1,10 +1,18 @@
 """How much of a LoRA took effect, in words for the person."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backend.errors import ERROR
+
+NAMED = 3  # layers that a line of the log names
+
+
+def shortened(layers: Sequence[str]) -> str:
+    """ "a, b, c and 189 more"."""
+    more = len(layers) - NAMED
+    return ", ".join(layers[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,7 +140,7 @@ def test_a_task_without_saving_leaves_no_files(opened, tmp_path: Path):
     service = opened()
     task = service.submit(ask(script=ScriptCall(title="Rows")), save_samples=False, save_grid=False).wait(PATIENCE)
     assert [image.path for image in task.images] == [None] * 3
-    service.rescue(task)
+    service.rescue(task, "has lost its client")
     assert len(saved(tmp_path)) == 2
 
 

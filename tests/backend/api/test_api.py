@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 import app
+from backend.exposure import Exposure
 from backend.flags import parse_flags
 from backend.service import GenerationService
 from tests.backend.stage import open_service
@@ -370,3 +371,18 @@ def test_other_machines_get_the_api_only_if_asked_for(flags: list[str], served: 
 def test_a_body_that_is_no_json_is_a_422(client: TestClient, body: str):
     answer = client.post("/sdapi/v1/txt2img", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, bool(answer.json()["detail"])) == (422, True)
+
+
+def test_visitors_without_a_password_choose_the_model_and_not_the_folders(tmp_path: Path):
+    service = open_service(tmp_path, sd_model_checkpoint="tiny.safetensors")
+    service.exposure = Exposure(open=True, changes=False)
+    try:
+        visitors, known = (TestClient(app.build(service, parse_flags(flags)), base_url=HERE) for flags in (["--nowebui"], ["--nowebui", "--api-auth", "a:b"]))
+        assert visitors.post("/sdapi/v1/options", json={"CLIP_stop_at_last_layers": 2}).status_code == 200
+        outside = {"outdir_samples": str(tmp_path / "elsewhere")}
+        assert visitors.post("/sdapi/v1/options", json=outside).status_code == 403
+        assert visitors.post("/sdapi/v1/txt2img", json={**SMALL, "save_images": True, "override_settings": outside}).status_code == 403
+        assert not (tmp_path / "elsewhere").exists() and service.settings.current["outdir_samples"] == ""
+        assert known.post("/sdapi/v1/options", json=outside, auth=("a", "b")).status_code == 200
+    finally:
+        service.close()

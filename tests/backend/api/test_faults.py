@@ -19,13 +19,15 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 import app
-from backend.errors import WebUIError
+from backend.errors import EngineFailed, WebUIError
 from backend.flags import parse_flags
+from backend.job import GeneratedImage, GenerateJob
 from backend.service import GenerationService
 from backend.tasks import Task
+from backend.workers.local import LocalWorker
 from tests.backend.stage import open_service
 from tests.backend.test_service import stepping, until
-from tests.backend.workers.fake_engine import colour
+from tests.backend.workers.fake_engine import FakeEngine, colour
 from tests.serving import serve
 
 HERE = "http://127.0.0.1:7860"
@@ -183,3 +185,33 @@ def test_what_is_no_picture_is_refused_with_a_sentence(client: TestClient, servi
         answer = client.post(route, json=body)
         assert (answer.status_code, len(answer.json()["detail"]) > 20) == (422, True), route
     assert service.tasks() == ()
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(client: TestClient):
+    for width, height in ((9_450, 9_450), (12_000, 8_000), (60_000, 60_000)):  # the first is below what Pillow itself warns of
+        answer = client.post("png-info", json={"image": base64.b64encode(png(width, height, b"no pixels at all")).decode()})
+        assert (answer.status_code, answer.json()["detail"]) == (422, "This picture is too large: up to 89 megapixels are read.")
+
+
+# ---- an engine that dies
+
+
+class DiesOnce(FakeEngine):
+    def generate(self, job: GenerateJob, *how: Any) -> tuple[GeneratedImage, ...]:
+        if len(self.jobs) == 1:
+            self.jobs.append(job)
+            raise EngineFailed("The engine was killed.")
+        return super().generate(job, *how)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_was_drawn_before_the_engine_died_is_kept_where_pictures_are_kept(tmp_path: Path, wanted: bool):
+    service = open_service(tmp_path, LocalWorker(DiesOnce()), sd_model_checkpoint="tiny.safetensors", samples_save=wanted)
+    client = TestClient(app.build(service, parse_flags(["--nowebui"])), base_url=f"{HERE}/sdapi/v1/")
+    try:
+        answer = client.post("txt2img", json={**SMALL, "save_images": False, "n_iter": 3})
+        assert (answer.status_code, answer.json()["detail"]) == (500, "The engine was killed.")
+        assert len([file for file in files(tmp_path) if file.suffix == ".png"]) == int(wanted)
+        assert client.post("txt2img", json=SMALL).status_code == 200
+    finally:
+        service.close()

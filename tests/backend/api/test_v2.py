@@ -17,7 +17,7 @@ from backend.exposure import Exposure
 from backend.flags import parse_flags
 from backend.images.metadata import infotext_of
 from backend.service import GenerationService
-from tests.backend.stage import open_service, write_safetensors
+from tests.backend.stage import ask, open_service, write_safetensors
 from tests.backend.workers.fake_engine import colour
 from tests.serving import serve
 
@@ -250,3 +250,35 @@ def test_the_description_has_examples(client: TestClient):
     assert described["components"]["schemas"]["NewJob"]["examples"][0]["txt2img"]["prompt"] == "a cat"
     stream = described["paths"]["/api/v2/jobs/{id}/events"]["get"]["responses"]["200"]["content"]
     assert "event: step" in stream["text/event-stream"]["example"]
+
+
+# ---- what a page asked for
+
+PAGES = f"{'0123456789abcdef' * 2}-txt2img-0011223344556677"
+
+
+def test_a_pages_id_is_told_to_nobody(client: TestClient, service: GenerationService):
+    service.submit(ask(), id_task=PAGES).wait(10)
+    (job,) = client.get("jobs").json()
+    assert PAGES[:32] not in json.dumps(job) and job["state"] == "done"
+    assert client.get(f"jobs/{job['id']}").json() == job
+    assert client.get(job["images"][0]["url"]).status_code == 200
+    waiting = service.submit(ask("hang"), id_task=PAGES.replace("001", "002"))
+    later = service.submit(ask(), id_task=PAGES.replace("001", "003"))
+    assert PAGES[:32] not in client.get("/internal/pending-tasks").text
+    for task in (later, waiting):
+        service.interrupt(task.id)
+        task.wait(10)
+
+
+def test_visitors_do_not_reach_a_pages_job_by_what_the_list_tells(tmp_path: Path):
+    service = open_service(tmp_path, sd_model_checkpoint="tiny.safetensors")
+    service.exposure = Exposure(open=True, changes=False)
+    client = TestClient(app.build(service, parse_flags(["--nowebui"])), base_url=f"{HERE}/api/v2/")
+    try:
+        service.submit(ask(), id_task=PAGES).wait(10)
+        (job,) = client.get("jobs").json()
+        assert client.get(f"jobs/{job['id']}").status_code == client.get(job["images"][0]["url"]).status_code == 404
+        assert client.get(f"jobs/{PAGES}").status_code == 200
+    finally:
+        service.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from backend.networks.report import Tally
+from backend.networks.report import Tally, shortened
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_a_report_is_a_sentence_for_the_person(tally: Tally, text: str):
 def test_a_report_counts_and_names_what_had_no_effect():
     report = Tally(label="ink", applied=["a"], not_there=["b"], misshapen=["c"], unknown=["d"], damaged=["e"]).report()
     assert (report.applied, report.total, report.unmatched, len(report.errors)) == (1, 5, ("b", "c", "d", "e"), 4)
+
+
+def test_the_log_names_a_few_layers_and_counts_the_rest():
+    assert shortened(["a", "b", "c"]) == "a, b, c"
+    assert shortened([f"layer{n}" for n in range(192)]) == "layer0, layer1, layer2 and 189 more"
