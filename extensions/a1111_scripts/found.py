@@ -1,0 +1,45 @@
+"""Which extensions of A1111's form there are, and what of each is looked at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.extensions import FRONT
+from backend.paths import Paths
+
+PARTS = ("scripts", "javascript", "install.py", "preload.py", "style.css")
+OWN = "scripts"  # the folder beside the extensions that A1111 looks into as well
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    name: str
+    folder: Path  # what scripts.basedir() gives
+
+    @property
+    def scripts(self) -> tuple[Path, ...]:
+        return _files(self.folder / "scripts", ".py")
+
+    @property
+    def javascript(self) -> tuple[Path, ...]:
+        return _files(self.folder / "javascript", ".js", ".mjs")
+
+    @property
+    def style(self) -> Path | None:
+        return style if (style := self.folder / "style.css").is_file() else None
+
+
+def find(paths: Paths) -> tuple[Found, ...]:
+    """By name, as A1111 sorts them; a native extension is none of these. The data folder's own scripts/ comes first."""
+    own = [Found(name=OWN, folder=paths.data)] if _files(paths.data / OWN, ".py") else []
+    return (*own, *_extensions(paths.extensions))
+
+
+def _extensions(root: Path) -> Iterator[Found]:
+    for folder in sorted(root.iterdir(), key=lambda folder: folder.name) if root.is_dir() else ():
+        if not folder.name.startswith(".") and not (folder / FRONT).exists() and any((folder / part).exists() for part in PARTS):
+            yield Found(name=folder.name, folder=folder)
+
+
+def _files(folder: Path, *suffixes: str) -> tuple[Path, ...]:
+    return tuple(sorted(file for file in folder.iterdir() if file.suffix in suffixes and file.is_file())) if folder.is_dir() else ()
