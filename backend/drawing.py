@@ -51,6 +51,7 @@ def draw(run: Run, stage: Stage, *, start: Start | None = None, beside: Tensor |
             before_call=lambda call: now.stage.before_call(call),
             start=start,
             refiner=now.refiner(),
+            changes=run.changes,
         )
     except Interrupted as stop:
         if stop.denoised is None:

@@ -3,15 +3,13 @@
 import configparser
 import importlib
 import logging
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
+from backend.extension_modules import FRONT, PACKAGE, folders, mount
 from backend.flags import Flags
 from backend.paths import Paths
 from backend.plugins import Extension, Hooks
@@ -19,8 +17,7 @@ from backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PACKAGE = "extensions"  # extensions/<name>/<module>.py is imported as extensions.<name>.<module>
-FRONT, METADATA = "extension.py", "metadata.ini"
+METADATA = "metadata.ini"
 ENTRY_POINTS = "webui.extensions"
 # Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
 SHIPPED = (
@@ -39,9 +36,9 @@ SHIPPED = (
 
 def find_extensions(paths: Paths, settings: Settings, flags: Flags) -> tuple[Extension, ...]:
     """Shipped ones first, then by name. A folder without extension.py is none of ours and is passed over."""
-    folders = {folder.name: folder for root in (paths.extensions, paths.root / PACKAGE) for folder in _folders(root)}
-    found = [_read(folder, folder.parent == paths.root / PACKAGE) for folder in folders.values()]
-    found += [Extension(name=point.name, version=_version(point)) for point in _points() if point.name not in folders]
+    known = folders(paths)
+    found = [_read(folder, folder.parent == paths.root / PACKAGE) for folder in known.values()]
+    found += [Extension(name=point.name, version=_version(point)) for point in _points() if point.name not in known]
     off = _switched_off(settings, flags)
     ordered = sorted(found, key=lambda one: (not one.shipped, one.name.lower()))
     return tuple(replace(one, enabled=not (one.name in off or "*" in off or ("+" in off and not one.shipped))) for one in ordered)
@@ -61,32 +58,6 @@ def load_extensions(found: Iterable[Extension], **start: Any) -> Hooks:
                 extension = replace(extension, error=_sentence(error))
         extensions.append(extension)
     return Hooks(extensions, plugins, **start)
-
-
-def mount(name: str, folder: Path) -> None:
-    """Lets `extensions.<name>.…` be imported from this folder, wherever it lies. Modules from another folder of that name are forgotten."""
-    package = f"{PACKAGE}.{name}"
-    known = sys.modules.get(package)
-    if known is not None and list(getattr(known, "__path__", ())) == [str(folder)]:
-        return
-    forget(name)
-    importlib.import_module(PACKAGE)
-    spec = ModuleSpec(package, None, is_package=True)
-    spec.submodule_search_locations = [str(folder)]
-    sys.modules[package] = module_from_spec(spec)
-
-
-def forget(name: str) -> None:
-    """What was imported of it is imported anew the next time."""
-    package = f"{PACKAGE}.{name}"
-    for module in [module for module in sys.modules if module == package or module.startswith(f"{package}.")]:
-        del sys.modules[module]
-    importlib.invalidate_caches()
-
-
-def _folders(root: Path) -> Iterator[Path]:
-    if root.is_dir():
-        yield from sorted(folder for folder in root.iterdir() if (folder / FRONT).is_file() and not folder.name.startswith("."))
 
 
 def _read(folder: Path, own: bool) -> Extension:

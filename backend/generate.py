@@ -11,6 +11,7 @@ from backend.checkpoints.model import Model
 from backend.checkpoints.placement import Placement
 from backend.checkpoints.small_vae import SmallVaes
 from backend.drawing import Drawn, decode, draw
+from backend.extension_modules import mount_all
 from backend.flags import Flags
 from backend.generate_init import Finished, Pictures
 from backend.hashes import HashCache
@@ -21,6 +22,7 @@ from backend.paths import Paths
 from backend.postprocess.steps import Tools, run_steps
 from backend.postprocess.upscale import Upscalers
 from backend.progress import CancelToken, Event
+from backend.sampling.changes import Changes
 from backend.second_pass import second_pass
 from backend.stage import Run, Stages
 
@@ -37,15 +39,17 @@ class Engine:
 
     @classmethod
     def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":
+        mount_all(paths)
         return cls(Models(Placement.choose(flags), SmallVaes(paths.models)), Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing)))
 
     @torch.inference_mode()
     def generate(self, job: GenerateJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         """Draw one batch. After a cancel the pictures come as far as they got, marked complete=False; Interrupted if there is nothing yet."""
-        with Run(self._stages, on_event, cancel, job.hires.sampling.steps if job.hires else 0) as run:
+        changes = Changes(job.calls, job.seeds)
+        with Run(self._stages, on_event, cancel, job.hires.sampling.steps if job.hires else 0, changes) as run:
             pictures = Pictures(job, job.init, self._enlarge(job.init, on_event, cancel)) if job.init else None
             drawn = self._draw(run, job, pictures)
-            images = decode(drawn.stage.model, drawn.latent)
+            images = decode(drawn.stage.model, changes.apply("before decode", drawn.latent))
             finished = [pictures.finish(image, index) if pictures else Finished(image=image) for index, image in enumerate(images)]
         extra = {**run.extra, **_told_beside(job, drawn.stage.model), **drawn.labels}
         return tuple(

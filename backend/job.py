@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -205,6 +205,19 @@ class HiresOptions:
     tell_first: bool = False  # the pictures of the first pass are wanted, too
 
 
+Moment = Literal["before step", "after step", "before decode"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineCall:
+    """What an extension does to a batch's latents in the engine. target: "module:function", see sampling.changes.Change."""
+
+    at: Moment  # the latent before a step, the guided prediction after it, the finished latent
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)  # values only: they go to another process
+    extension: str = ""  # filled in by the program
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerateJob:
     """One batch. The four tuples have batch_size entries; prompts are without <lora:…> tags and styles are merged."""
@@ -225,6 +238,7 @@ class GenerateJob:
     init: InitOptions | None = None  # None = txt2img
     refiner: RefinerOptions | None = None  # of the first pass
     hires: HiresOptions | None = None
+    calls: tuple[EngineCall, ...] = ()
 
     @property
     def batch_size(self) -> int:

@@ -56,7 +56,10 @@ class PartCalls:
         for owned, values in self.active:
             plan = self._call(owned, "change_plan", plan, values, replace(self.context, plan=plan))
             told = self.hooks.guarded(owned.extension, f"infotext of {owned.of.title}", {}, self.task.comment, lambda: _texts(owned.of.infotext(values)))  # noqa: B023
-            plan = replace(plan, extra={**plan.extra, **told})
+            calls = self.hooks.guarded(owned.extension, f"engine of {owned.of.title}", (), self.task.comment, lambda: tuple(owned.of.engine(values)))  # noqa: B023
+            calls = tuple(replace(call, extension=owned.extension) for call in calls)
+            jobs = tuple(replace(job, calls=(*job.calls, *calls)) for job in plan.jobs) if calls else plan.jobs
+            plan = replace(plan, jobs=jobs, extra={**plan.extra, **told})
         return plan
 
     def change_picture(self, image: Image.Image, plan: Plan, index: int) -> Image.Image:

@@ -13,13 +13,14 @@ from PIL import Image
 from backend.catalog import Catalog
 from backend.controls import Control, Update
 from backend.extras_request import ExtrasRequest
+from backend.job import EngineCall
 from backend.paths import Paths
 from backend.plan import Plan
 from backend.request import GenerationRequest, ScriptCall
 from backend.settings import Settings
 from backend.tasks import SavedImage
 
-__all__ = ["Control", "PageTab", "Part", "PartContext", "Script", "ScriptCall", "Session", "Update"]
+__all__ = ["Control", "EngineCall", "PageTab", "Part", "PartContext", "Script", "ScriptCall", "Session", "Update"]
 
 TABS = ("txt2img", "img2img")
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
@@ -148,6 +149,10 @@ class Part:
     def change_picture(self, image: Image.Image, values: Mapping[str, Any], context: PartContext) -> Image.Image:
         """As it came from the engine, before it is saved and shown. context.plan and context.index say which one it is."""
         return image
+
+    def engine(self, values: Mapping[str, Any]) -> Sequence[EngineCall]:
+        """What happens to the latents in the engine, which has torch: functions of a module that extension.py does not import."""
+        return ()
 
     def infotext(self, values: Mapping[str, Any]) -> Mapping[str, str]:
         """Fields for the parameters of each picture."""

@@ -17,6 +17,7 @@ from backend.job import GenerateJob, ModelOptions, NetworkRef
 from backend.networks.patch import Patcher
 from backend.networks.report import NetworkReport
 from backend.progress import CancelToken, Event, Status, Step
+from backend.sampling.changes import Changes
 from backend.sampling.samplers import calls_a_step, calls_total
 
 OnEvent = Callable[[Event], None]
@@ -56,8 +57,9 @@ class Stage:
 class Run:
     """One job on its way: what it opens is its own until it ends."""
 
-    def __init__(self, stages: "Stages", on_event: OnEvent, cancel: CancelToken, steps_to_come: int = 0) -> None:
-        """steps_to_come: of the passes after the first."""
+    def __init__(self, stages: "Stages", on_event: OnEvent, cancel: CancelToken, steps_to_come: int = 0, changes: Changes | None = None) -> None:
+        """steps_to_come: of the passes after the first. changes: of extensions."""
+        self.changes = Changes() if changes is None else changes
         self.on_event, self.cancel = on_event, cancel
         self.opened: list[Stage] = []
         self._stages, self._loans = stages, ExitStack()
@@ -93,7 +95,7 @@ class Run:
         told = (
             comment for stage in self.opened for comment in (*stage.encoded.comments, *(report.describe() for report in stage.reports), *stage.model.missed)
         )
-        return tuple(dict.fromkeys(told))
+        return tuple(dict.fromkeys((*told, *self.changes.comments)))
 
     @property
     def extra(self) -> dict[str, str]:

@@ -31,6 +31,7 @@ LAYERS = (
     (
         "backend.flags",
         "backend.exposure",
+        "backend.extension_modules",
         "backend.paths",
         "backend.settings",
         "backend.setting_table",

@@ -1,5 +1,6 @@
 """docs/extensions.md: every hook has its heading, and every example loads and fills it."""
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -30,3 +31,11 @@ def test_its_example_fills_it(name: str, tmp_path: Path):
     loaded = load(tmp_path)
     assert ([one.error for one in loaded.extensions], loaded.problems) == ([""], ())
     assert f"def {name}(" in code
+
+
+def test_the_example_of_code_that_needs_torch_is_whole(tmp_path: Path):
+    front, engine = re.findall(r"```python\n# \w+\.py\n(.*?)```", TEXT, re.DOTALL)
+    folder = write_extension(tmp_path, "brighter", front, engine=engine)
+    (call,) = load(tmp_path).part("Brighter", "txt2img").of.engine({"on": True})
+    assert call.target == "extensions.brighter.engine:brighten" and (folder / "engine.py").is_file()
+    assert importlib.import_module("extensions.brighter.engine").brighten(1.0, call.options, None) == 1.1

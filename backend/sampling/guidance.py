@@ -5,13 +5,14 @@ Also AND, NGMS, instruct-pix2pix, guidance that starts late, padding of unequal 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from backend.errors import Interrupted
 from backend.job import SamplingOptions
+from backend.sampling.changes import Changes
 
 TRAINED = 1000  # noise levels of a model's table
 Parts = tuple[tuple[tuple[int, float], ...], ...]
@@ -262,3 +263,19 @@ def _combine(found: Tensor, without: Tensor, parts: Parts, cfg_scale: float) -> 
         for row, weight in image_parts:
             guided[image] += (found[row] - without[image]) * (weight * cfg_scale)
     return guided, without
+
+
+class ChangedGuidance(Guidance):
+    """With what extensions do before and after each call."""
+
+    def __init__(self, changes: Changes, *guidance: Any) -> None:
+        super().__init__(*guidance)
+        self._changes = changes
+
+    def __call__(
+        self, x: Tensor, level: float, t: float, *, scale: Tensor | float, cfg_scale: float, read: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        step = self.calls
+        x = self._changes.apply("before step", x, step=step, steps=self._total_calls, level=level)
+        guided, unguided = super().__call__(x, level, t, scale=scale, cfg_scale=cfg_scale, read=read)
+        return self._changes.apply("after step", guided, step=step, steps=self._total_calls, level=level), unguided

@@ -11,6 +11,7 @@ from torch import Tensor
 from backend.errors import Interrupted, WebUIError
 from backend.job import SamplingOptions
 from backend.sampling.brownian import BrownianNoise
+from backend.sampling.changes import Changes
 from backend.sampling.ddim import ddim, ddim_cfgpp, get_timesteps, plms
 from backend.sampling.denoiser import Denoise, LcmDenoiser, SigmaDenoiser, TimestepDenoiser, Walk
 from backend.sampling.dpm import (
@@ -25,7 +26,7 @@ from backend.sampling.dpm import (
 )
 from backend.sampling.dpm_solver import dpm_adaptive, dpm_fast
 from backend.sampling.euler import euler, euler_ancestral, heun, lcm, lms, restart
-from backend.sampling.guidance import Guidance, Predictor, Refiner, Told
+from backend.sampling.guidance import ChangedGuidance, Guidance, Predictor, Refiner, Told
 from backend.sampling.names import SAMPLERS, SamplerInfo, find_sampler
 from backend.sampling.noise import ImageNoise
 from backend.sampling.schedulers import get_sigmas
@@ -81,6 +82,7 @@ def sample(
     before_call: Callable[[int], None] | None = None,
     start: Start | None = None,
     refiner: Refiner | None = None,
+    changes: Changes | None = None,
 ) -> Tensor:
     """The finished latent (B, C, h, w). seeds: of the images, for the Brownian samplers. before_call: is told the number of each U-Net call before it.
     start: the picture to start from; None = pure noise.
@@ -88,7 +90,8 @@ def sample(
     Raises Interrupted, carrying the last denoised latent, before the U-Net call where cancel() is true.
     """
     walked = options if start is None else replace(options, steps=start.t_enc(options.steps) + 1)
-    guidance = Guidance(told, options, calls_total(walked), cancel, before_call, refiner)
+    asked = told, options, calls_total(walked), cancel, before_call, refiner
+    guidance = ChangedGuidance(changes, *asked) if changes else Guidance(*asked)
     steps = _Steps(on_step)
     try:
         return _sample(told.model, guidance, noise, options, seeds, steps, start)

@@ -13,7 +13,7 @@ PART = """
 from dataclasses import replace
 from PIL import Image
 from backend.hooks import hookimpl
-from backend.scripts import Control, Part
+from backend.scripts import Control, EngineCall, Part
 
 class Frame(Part):
     title, enabled = "Frame", "on"
@@ -35,6 +35,10 @@ class Frame(Part):
         framed = image.copy()
         framed.putpixel((0, 0), {"red": (255, 0, 0), "blue": (0, 0, context.plan.images[context.index].seed)}[values["colour"]])
         return framed
+
+    def engine(self, values):
+        self.go_wrong("engine", values)
+        return [EngineCall(at="before step", target="extensions.frame.engine:move", options={"by": values["colour"]})]
 
     def infotext(self, values):
         self.go_wrong("infotext", values)
@@ -68,6 +72,9 @@ def test_a_part_changes_request_plan_picture_and_parameters(service: GenerationS
     assert first.infotext.startswith("a cat, framed\n") and "Frame: blue" in first.infotext
     assert first.image.width == 32
     assert [image.image.getpixel((0, 0)) for image in (first, second)] == [(0, 0, 7), (0, 0, 8)]
+    assert task.plan is not None
+    (call,) = task.plan.jobs[0].calls
+    assert (call.extension, call.options) == ("frame", {"by": "blue"})
 
 
 def test_one_that_is_not_switched_on_changes_nothing(service: GenerationService):
@@ -76,7 +83,7 @@ def test_one_that_is_not_switched_on_changes_nothing(service: GenerationService)
         assert task.images[0].image.width == 16
 
 
-@pytest.mark.parametrize("where", ["change_request", "change_plan", "change_picture", "infotext"])
+@pytest.mark.parametrize("where", ["change_request", "change_plan", "change_picture", "infotext", "engine"])
 def test_one_that_raises_is_named_and_the_picture_goes_on_without_that(service: GenerationService, where: str):
     task = run(service, on=True, fail=where)
     assert (task.state, len(task.images)) == ("done", 3)
