@@ -9,7 +9,7 @@ from PIL import Image
 
 from backend.fields import to_request
 from backend.flags import parse_flags
-from backend.images.metadata import read_infotext
+from backend.images.metadata import FORMATS, read_infotext
 from backend.paths import Paths
 from backend.plan import Plan, plan
 from backend.prompts.styles import StyleTable
@@ -115,3 +115,25 @@ def test_a_grid_is_made_of_several_pictures_only_unless_wanted(paths: Paths):
     )
     assert single and four and row
     assert (single.size, four.size, row.size) == ((64, 32), (128, 64), (256, 32))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_pictures_grids_and_copies_of_every_format_tell_their_parameters(paths: Paths, format: str):
+    settings = {"samples_format": format, "grid_format": format, "target_side_length": 48, "save_txt": True}
+    picture, grid = sample(paths, settings), save_grid(planned(settings), PICTURE, "a grid\nSteps: 8", paths, STARTED)
+    assert {file.suffix for file in (picture, grid)} == {f".{format}"}
+    assert (read_infotext(picture.read_bytes()), read_infotext(grid.read_bytes())) == ("a cat\nSteps: 8", "a grid\nSteps: 8")
+    for path in (picture, grid):
+        assert path.with_suffix(".txt").exists()
+        with Image.open(path) as image:
+            assert image.format == FORMATS[format]
+        (copy,) = (file for file in path.parent.glob(f"{path.stem}*.jpg") if file != path)
+        with Image.open(copy) as image:
+            assert image.size == (48, 24)
+
+
+@pytest.mark.parametrize("format", ["jpg", "webp", "avif"])
+def test_less_quality_makes_smaller_files(paths: Paths, format: str):
+    noise = Image.effect_noise((64, 64), 90).convert("RGB")
+    sizes = [sample(paths, {"samples_format": format, "jpeg_quality": quality}, image=noise).stat().st_size for quality in (95, 20)]
+    assert sizes[1] < sizes[0]

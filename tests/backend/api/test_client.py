@@ -71,3 +71,19 @@ def test_the_checkpoint_is_chosen_by_its_title(client: webuiapi.WebUIApi):
 
 def test_stopping_what_does_not_run_is_no_error(client: webuiapi.WebUIApi):
     assert (client.interrupt(), client.skip()) == ({}, None)
+
+
+def test_the_other_things_that_it_asks_for(client: webuiapi.WebUIApi):
+    larger = client.txt2img(**SMALL, enable_hr=True, hr_scale=2, hr_upscaler=webuiapi.HiResUpscaler.Latent, denoising_strength=0.5)
+    assert "Hires upscaler: Latent" in larger.info["infotexts"][0]
+    named = client.txt2img(**SMALL, styles=["Cinematic"], sampler_index="DDIM", override_settings={"CLIP_stop_at_last_layers": 2})
+    assert named.info["styles"] == ["Cinematic"] and "Clip skip: 2" in named.info["infotexts"][0]
+    assert "tiny" in client.util_get_model_names()[-1] and "Euler a" in client.util_get_sampler_names() and "karras" in client.util_get_scheduler_names()
+    assert client.get_progress()["state"]["job_count"] == 0
+
+
+def test_what_is_not_there_is_told_in_a_sentence(client: webuiapi.WebUIApi):
+    with pytest.raises(RuntimeError, match="404"):
+        client.interrogate(Image.new("RGB", (16, 8)))
+    with pytest.raises(RuntimeError, match="422"):
+        client.txt2img(**SMALL, script_name="nosuch")
