@@ -75,6 +75,7 @@ LAYERS = (
         "backend.plan_upscalers",
         "backend.plan_extras",
         "backend.plan_tools",
+        "backend.compare",
         "backend.tool_task",
         "backend.extras_steps",
         "backend.extras",
@@ -96,7 +97,7 @@ LAYERS = (
     ("backend.shelf", "backend.notes", "backend.library", "backend.about", "backend.picture_facts", "backend.picture_search", "backend.history"),
     ("backend.service",),
     ("backend.preview_job",),
-    ("backend.uploading",),
+    ("backend.uploading", "backend.comparisons"),
     ("backend.api", "backend.guard", "backend.subpath", "ui"),
     ("app",),
 )

@@ -30,7 +30,7 @@ SCRIPTS = (
     "gallery.js", "pictures.js", "lightbox.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
     "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "defaults.js", "quick.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
-    "history_grid.js", "history_view.js", "history_page.js", "tools.js",
+    "history_grid.js", "history_view.js", "history_page.js", "tools.js", "compare.js",
     "attention.js", "forever.js",
 )  # fmt: skip
 STYLES = (

@@ -13,6 +13,7 @@ from backend.preview_job import PreviewJob
 from backend.service import GenerationService
 from backend.tasks import Task
 from ui import gallery_routes, history_routes, page_routes, progress, prompt_routes, quicksettings, settings_routes
+from ui.compare_routes import add_compare_routes
 from ui.extras_routes import add_extras_routes
 from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
@@ -47,6 +48,7 @@ def build_routes(service: GenerationService) -> APIRouter:
     add_network_routes(router, service)
     add_job_routes(router, service)
     add_tool_routes(router, service)
+    add_compare_routes(router, service)
     add_extras_routes(router, service)
     add_preview_routes(router, PreviewJob(service))
     return router

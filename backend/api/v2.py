@@ -15,6 +15,8 @@ from backend.api.job_events import events, job_state
 from backend.api.router import api_login
 from backend.api.strict_json import StrictRoute
 from backend.api.v2_schemas import EVENTS, JobState, LoraPage, LoraQuery, NewJob, Submitted
+from backend.api.waiting import ended
+from backend.comparisons import Comparisons, told
 from backend.errors import NotFound
 from backend.flags import Flags
 from backend.service import GenerationService
@@ -29,6 +31,7 @@ def build_v2_router(service: GenerationService, flags: Flags) -> APIRouter:
     router = APIRouter(prefix="/api/v2", dependencies=api_login(flags), route_class=StrictRoute, tags=["v2"])
     _add_jobs(router, service)
     _add_pictures(router, service)
+    _add_comparison(router, service)
     _add_files(router, service)
     return router
 
@@ -79,6 +82,21 @@ def _add_pictures(router: APIRouter, service: GenerationService) -> None:
             raise NotFound(f"The job has {len(task.images)} pictures so far, counted from 0.")
         media_type, data = await asyncio.to_thread(file_of, task.images[index], task.settings)
         return Response(data, media_type=media_type)
+
+
+def _add_comparison(router: APIRouter, service: GenerationService) -> None:
+    comparisons = Comparisons(service)
+
+    @router.post("/compare", openapi_extra=dict(_BODY))
+    async def compare(request: Request) -> object:
+        """A picture, as the raw body, is drawn again from its parameters. Answers with the files it needs, and whether both are identical, or how far apart.
+
+        The new picture is that of the job `task`.
+        """
+        comparison = await asyncio.to_thread(comparisons.begin, await request.body())
+        if comparison.task is not None:
+            await ended(comparison.task)
+        return await asyncio.to_thread(told, comparison)
 
 
 def _add_files(router: APIRouter, service: GenerationService) -> None:

@@ -52,10 +52,11 @@ webui.pastView = (dialog, { item, count, load, choose, removed, closed }) => {
     }
     if (mine !== round) return;
     const one = now;
-    part('sends').replaceChildren(...webui.sends.buttons({
+    const source = {
       infotext: () => one.infotext || '',
       file: async () => new File([await (await fetch(webui.pastAddress('picture', one))).blob()], one.file),
-    }));
+    };
+    part('sends').replaceChildren(...webui.sends.buttons(source), ...(one.infotext ? [webui.compare.button(source)] : []));
   };
 
   const loras = () => {
@@ -115,7 +116,7 @@ webui.pastView = (dialog, { item, count, load, choose, removed, closed }) => {
   part('close').addEventListener('click', () => dialog.close());
   part('delete').addEventListener('click', remove);
   part('copy').addEventListener('click', copy);
-  part('sends').addEventListener('click', event => { if (event.target.closest('button')) { leaving = true; dialog.close(); } }, true);
+  part('sends').addEventListener('click', event => { if (event.target.closest('button:not(.compare)')) { leaving = true; dialog.close(); } }, true);
   dialog.addEventListener('click', event => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener('close', () => {
     round++;

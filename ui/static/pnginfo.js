@@ -38,7 +38,8 @@ webui.pnginfo = (() => {
     webui.infotext(part('.infotext'), infotext);
     part('.infotext').hidden = !infotext;
     part('.sends').hidden = false;
-    part('.sends').replaceChildren(...webui.sends.buttons({ infotext: () => infotext, file: async () => file }));
+    const source = { infotext: () => infotext, file: async () => file };
+    part('.sends').replaceChildren(...webui.sends.buttons(source), ...(infotext ? [webui.compare.button(source)] : []));
   };
 
   const tell = text => {
