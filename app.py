@@ -177,6 +177,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     from backend.api.request_log import RequestLog
     from backend.api.router import api_login, build_internal_router, build_ping, build_router
     from backend.api.v2 import build_v2_router
+    from backend.extension_store import ExtensionStore
     from backend.guard import Guard
     from backend.subpath import SubPath
 
@@ -204,7 +205,9 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
 
         page = blocks.build(service)
         accounts = page_accounts(flags)
-        app.include_router(routes.build_routes(service), dependencies=[Depends(page_login(app))] if accounts else [])
+        store = ExtensionStore(service.paths, service.settings, flags, service.hooks)
+        own = routes.build_routes(service, store, lambda: stop(True))
+        app.include_router(own, dependencies=[Depends(page_login(app))] if accounts else [])
         blocks.mount(app, page, accounts, head=blocks.page_head(theme=flags.theme or "", user_css=service.paths.user_css.is_file(), hooks=service.hooks))
         if accounts:
             app.add_middleware(GradioLogin, whole=app)

@@ -16,25 +16,35 @@ from backend.setting_table import OWNERS
 ALL_ADDRESSES = ("0.0.0.0", "::")
 PAGE_PORT, API_PORT = 7860, 7861  # A1111's API without a page has a port of its own
 REFUSAL = "Anyone in the network can reach this page. To {what}, start with --gradio-auth name:password, or allow it to everyone with --enable-insecure-access."
+EXTENSIONS = "Other machines can reach this page, and extensions are programs. To {what}, start without --listen, or with --enable-insecure-extension-access."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """open: other machines reach the page, or the API where it is alone, and no password is asked. changes: visitors may change settings, upload and delete."""
+    """open: other machines reach the page, or the API where it is alone, and no password is asked. changes: visitors may change settings, upload and delete.
+
+    extensions: they may install programs of strangers; as in A1111 a password is not enough for it.
+    """
 
     open: bool = False
     changes: bool = True
+    extensions: bool = True
 
     @classmethod
     def of(cls, flags: Flags) -> "Exposure":
         locked = flags.gradio_auth or flags.gradio_auth_path or (flags.nowebui and flags.api_auth)
         is_open = not is_local(flags) and not locked
-        return cls(open=is_open, changes=not is_open or flags.enable_insecure_access)
+        return cls(open=is_open, changes=not is_open or flags.enable_insecure_access, extensions=is_local(flags) or flags.enable_insecure_extension_access)
 
     def check(self, what: str) -> None:
         """what: "change settings". Raises Forbidden with a sentence."""
         if not self.changes:
             raise Forbidden(REFUSAL.format(what=what))
+
+    def check_extensions(self, what: str) -> None:
+        """what: "install extensions". Raises Forbidden with a sentence."""
+        if not self.extensions:
+            raise Forbidden(EXTENSIONS.format(what=what))
 
     def check_settings(self, values: Mapping[str, object]) -> None:
         """What programs of visitors, and single pictures, may not set. Raises Forbidden."""

@@ -55,7 +55,7 @@ def load_extensions(found: Iterable[Extension], **start: Any) -> Hooks:
                 plugins[extension.name] = _module(extension)
             except (Exception, SystemExit) as error:  # whatever a stranger's module comes up with as it is imported
                 log.exception("The extension %s cannot be loaded", extension.name)
-                extension = replace(extension, error=_sentence(error))
+                extension = replace(extension, error=_sentence(error) + _remedy(extension, error))
         extensions.append(extension)
     return Hooks(extensions, plugins, **start)
 
@@ -113,3 +113,8 @@ def _version(point: EntryPoint) -> str:
 def _sentence(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     return text if type(error) is ImportError else f"{type(error).__name__}: {text}"
+
+
+def _remedy(extension: Extension, error: BaseException) -> str:
+    wanted = extension.folder and extension.folder / "requirements.txt"
+    return f" Its packages: pip install -r {wanted}" if isinstance(error, ModuleNotFoundError) and wanted and wanted.is_file() else ""

@@ -66,7 +66,7 @@ class Flags:
     ngrok: str | None = _flag(None, "ngrok authtoken", NOT_YET)
     ngrok_region: str = _flag("", "does nothing", MOOT)
     ngrok_options: str | None = _flag(None, "options for ngrok, as JSON", NOT_YET)
-    enable_insecure_extension_access: bool = _flag(False, "enable the extensions tab regardless of other options", NOT_YET)
+    enable_insecure_extension_access: bool = _flag(False, "let everyone who reaches the page install extensions, which are programs")
     enable_insecure_access: bool = _flag(False, "with --listen and no password: let everyone change settings, upload and delete")
     codeformer_models_path: str | None = _flag(None, "folder of CodeFormer models", NOT_YET)
     gfpgan_models_path: str | None = _flag(None, "folder of GFPGAN models", NOT_YET)

@@ -238,6 +238,9 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("a1111_scripts", False, "Run scripts and extensions made for A1111",
            info="as far as they can be carried; their code runs with all rights that this program has. After a restart"),
         _s("a1111_scripts_flags", "", "Command line flags for extensions made for A1111", info="those that their preload.py adds. After a restart"),
+        _s("disabled_extensions", (), "Disable these extensions", info="the tab Extensions sets it. After a restart"),
+        _s("disable_all_extensions", "none", "Disable all extensions", choices=("none", "extra", "all"),
+           info="extra: all that did not come with the program. After a restart"),
     ),
     "Upscaling": (
         _s("upscaler_for_img2img", "None", "Upscaler for img2img", info="for pictures smaller than wanted; None = Lanczos"),
@@ -347,7 +350,7 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
     "live_preview_refresh_period": 1000, "live_preview_fast_interrupt": False,
     "js_live_preview_in_modal_lightbox": False, "hide_samplers": (),
     "postprocessing_enable_in_main_ui": (), "postprocessing_disable_in_extras": (), "postprocessing_operation_order": (), "upscaling_max_images_in_cache": 5,
-    "postprocessing_existing_caption_action": "Ignore", "disabled_extensions": (), "disable_all_extensions": "none", "restore_config_state_file": "",
+    "postprocessing_existing_caption_action": "Ignore", "restore_config_state_file": "",
     "sd_checkpoint_hash": "", "lora_preferred_name": "Alias from file", "lora_bundled_ti_to_infotext": True, "lora_show_all": False,
     "lora_hide_unknown_for_versions": (), "lora_in_memory_limit": 0, "lora_not_found_warning_console": False, "lora_not_found_gradio_warning": False,
     "lora_functional": False, "canvas_hotkey_zoom": "Alt", "canvas_hotkey_adjust": "Ctrl", "canvas_hotkey_shrink_brush": "Q", "canvas_hotkey_grow_brush": "W",

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from backend.plugins import Hooks
 from backend.scripts import PageTab
 from backend.service import GenerationService
-from ui import bind, extras, history, model_tools, png_info, quicksettings, settings_tab, tab
+from ui import bind, extensions_tab, extras, history, model_tools, png_info, quicksettings, settings_tab, tab
 from ui.theme import theme
 from ui.ui_config import UIConfig
 
@@ -28,7 +28,7 @@ SCRIPTS = (
     "page.js", "localization.js",
     "dialog.js", "progress.js", "form.js", "sends.js", "jobs.js", "bar.js",
     "gallery.js", "pictures.js", "lightbox.js", "suggestions.js", "paste.js", "styles.js", "counter.js",
-    "scripts.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "defaults.js", "quick.js", "keys.js",
+    "scripts.js", "extensions.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "defaults.js", "quick.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js", "tools.js", "compare.js",
     "attention.js", "forever.js",
@@ -36,7 +36,7 @@ SCRIPTS = (
 STYLES = (
     "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",
     "lightbox.css",
-    "scripts.css", "canvas.css", "extras.css", "history_page.css", "tools.css",
+    "scripts.css", "extensions.css", "canvas.css", "extras.css", "history_page.css", "tools.css",
 )  # fmt: skip
 KINDS: Mapping[str, tuple[str, str, str]] = {
     ".js": ("<script>", "</script>", "</script"),
@@ -73,6 +73,7 @@ TABS = (
     Tab(title="History", id="history", build=_without_form(history.build)),
     Tab(title="Checkpoint Merger", id="modelmerger", build=_without_form(model_tools.build_merger)),
     Tab(title="LoRA tools", id="loratools", build=_without_form(model_tools.build_lora_tools)),
+    Tab(title="Extensions", id="extensions", build=_without_form(extensions_tab.build)),
     Tab(title="Settings", id="settings", build=_without_form(settings_tab.build)),
 )
 
@@ -108,7 +109,7 @@ def _build(service: GenerationService) -> gr.Blocks:
 def _tabs(service: GenerationService) -> list[Tab]:
     """In the order of the settings; those that it does not name follow as they are."""
     first, hidden = (list(service.settings.current[key]) for key in ("ui_tab_order", "hidden_tabs"))
-    shown = [made for made in (*TABS[:-1], *_added_tabs(service), *TABS[-1:]) if made.title not in hidden or made.id == "settings"]
+    shown = [made for made in (*TABS[:-2], *_added_tabs(service), *TABS[-2:]) if made.title not in hidden or made.id == "settings"]
     return sorted(shown, key=lambda made: first.index(made.title) if made.title in first else len(first))
 
 

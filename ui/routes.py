@@ -9,11 +9,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 
+from backend.extension_store import ExtensionStore
 from backend.preview_job import PreviewJob
 from backend.service import GenerationService
 from backend.tasks import Task
 from ui import gallery_routes, history_routes, page_routes, progress, prompt_routes, quicksettings, settings_routes
 from ui.compare_routes import add_compare_routes
+from ui.extension_routes import add_extension_routes
 from ui.extras_routes import add_extras_routes
 from ui.job_routes import add_job_routes
 from ui.library_routes import NO_STORE, add_library_routes
@@ -32,8 +34,8 @@ class Client(BaseModel):
     tab: str = ""  # "": whichever
 
 
-def build_routes(service: GenerationService) -> APIRouter:
-    """To be included before Gradio is mounted at /, which takes every address that comes after it."""
+def build_routes(service: GenerationService, extensions: ExtensionStore | None = None, restart: Callable[[], None] = lambda: None) -> APIRouter:
+    """To be included before Gradio is mounted at /, which takes every address that comes after it. restart: of the program."""
     router = APIRouter(prefix="/internal", include_in_schema=False)
     _progress_routes(router, service)
     _file_routes(router, service)
@@ -47,6 +49,8 @@ def build_routes(service: GenerationService) -> APIRouter:
     gallery_routes.add_routes(router, service)
     add_network_routes(router, service)
     add_job_routes(router, service)
+    if extensions is not None:
+        add_extension_routes(router, service, extensions, restart)
     add_tool_routes(router, service)
     add_compare_routes(router, service)
     add_extras_routes(router, service)

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 
 from backend.api.schemas import (
     EmbeddingsResponse,
-    ExtensionItem,
     LatentUpscalerModeItem,
     PromptStyleItem,
     SamplerItem,
@@ -45,10 +44,6 @@ def _add_names(router: APIRouter, service: GenerationService) -> None:
     @router.get("/latent-upscale-modes", response_model=list[LatentUpscalerModeItem])
     async def get_latent_upscale_modes() -> object:
         return [{"name": mode.label} for mode in LATENT_UPSCALE_MODES]
-
-    @router.get("/extensions", response_model=list[ExtensionItem])
-    async def get_extensions_list() -> object:
-        return []
 
     @router.get("/prompt-styles", response_model=list[PromptStyleItem])
     async def get_prompt_styles() -> object:

@@ -24,7 +24,7 @@ def build_router(service: GenerationService, flags: Flags, stop: Stop) -> APIRou
     add_generation(router, service)
     add_progress(router, service)
     add_listings(router, service)
-    add_scripts(router, service)
+    add_scripts(router, service, flags)
     add_options(router, service, flags)
     add_extras(router, service)
     add_pictures(router, service)

@@ -1,4 +1,4 @@
-"""Scripts and parts of extensions over the API: A1111's script_name, script_args and alwayson_scripts, and the lists that tell them."""
+"""Extensions, and their scripts and parts, over the API: A1111's script_name, script_args and alwayson_scripts, and the lists that tell them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,16 +7,37 @@ from fastapi import APIRouter
 from PIL import Image
 
 from backend.api.pictures import decoded
-from backend.api.schemas import ScriptInfo, ScriptsList
+from backend.api.schemas import ExtensionItem, ScriptInfo, ScriptsList
 from backend.controls import Control, choices
 from backend.errors import WebUIError
+from backend.extension_store import ExtensionStore
+from backend.flags import Flags
 from backend.plugins import Owned
 from backend.request import ScriptCall
 from backend.scripts import TABS, Part, Script
 from backend.service import GenerationService
 
 
-def add_scripts(router: APIRouter, service: GenerationService) -> None:
+def add_scripts(router: APIRouter, service: GenerationService, flags: Flags) -> None:
+    store = ExtensionStore(service.paths, service.settings, flags, service.hooks)
+
+    @router.get("/extensions", response_model=list[ExtensionItem])
+    def get_extensions_list() -> object:
+        """Those that did not come with the program, as in A1111."""
+        return [
+            {
+                "name": row.name,
+                "remote": row.remote,
+                "branch": row.branch,
+                "commit_hash": row.commit,
+                "version": row.version,
+                "commit_date": row.date,
+                "enabled": row.enabled,
+            }
+            for row in store.rows()
+            if not row.shipped
+        ]
+
     @router.get("/scripts", response_model=ScriptsList)
     def get_scripts_list() -> object:
         return {tab: [owned.of.title.lower() for owned in (*service.hooks.scripts(tab), *service.hooks.parts(tab))] for tab in TABS}
