@@ -61,7 +61,8 @@ class A1111Script:
                 host.walk(p, shown=True)
                 return
             for index, image in enumerate(processed.images):
-                _show(host, session, image, processed.infotexts[index] if index < len(processed.infotexts) else processed.info, index < processed.index_of_first_image)
+                text = processed.infotexts[index] if index < len(processed.infotexts) else processed.info
+                _show(host, session, image, text, index < processed.index_of_first_image)
 
 
 def _show(host: Host, session: Session, image: Any, text: str, grid: bool) -> None:
@@ -306,4 +307,3 @@ def _cast(component: Component, value: Any) -> Any:
         number = float(value)
         return int(number) if isinstance(usual, int) and number.is_integer() else number
     return _shown(component, value)
-

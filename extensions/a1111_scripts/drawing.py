@@ -111,8 +111,9 @@ class Walk:
         drawn: list[SavedImage] = []
         count = min(len(prompts), len(self.p.all_seeds) - first)
         for request in chunks(self.p, first, first + count, prompts[:count], negatives[:count]):
+            overrides = {**self.changed(), **request.override_settings}
             try:
-                pictures = self.session.draw(replace(request, parts=self.native_parts, override_settings={**self.changed(), **request.override_settings}), save=False, show=False)
+                pictures = self.session.draw(replace(request, parts=self.native_parts, override_settings=overrides), save=False, show=False)
             except Interrupted as stopped:
                 pictures = stopped.pictures
             drawn += [one for one in pictures if not one.beside and not one.grid]

@@ -195,7 +195,10 @@ class Host:
             "program_version": lambda: "v1.10.1",
         }
 
-    def _infotext(self, p: Any, all_prompts: Any, all_seeds: Any, all_subseeds: Any, comments: Any = None, iteration: int = 0, position: int = 0, **named: Any) -> str:
+    def _infotext(self, p: Any, all_prompts: Any, all_seeds: Any, all_subseeds: Any, comments: Any = None, *place: int, **named: Any) -> str:
+        """place: iteration and position_in_batch."""
+        iteration, position = (*place, 0, 0)[0], (*place, 0, 0)[1]
+        iteration, position = named.get("iteration", iteration), named.get("position_in_batch", position)
         index = named.get("index")
         index = iteration * int(p.batch_size) + position if index is None else index
         negatives = named.get("all_negative_prompts") or p.all_negative_prompts or [p.negative_prompt] * len(all_prompts)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-ENGINE = "The model lives in the engine, another process. LoRA, Hires. fix, refiner and samplers are features here; what changes the network itself has to be built as one."
+ENGINE = (
+    "The model lives in the engine, another process. LoRA, Hires. fix, refiner and samplers are features here; "
+    "what changes the network itself has to be built as one."
+)
 PROMPTS = "Prompts are encoded in the engine. Change the prompt text, in process or before_process_batch."
 SAMPLERS = "Samplers are rows of backend/sampling/names.py; a hook for them is told in docs/extensions.md where there is one."
 

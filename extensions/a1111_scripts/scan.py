@@ -110,7 +110,8 @@ class _Reader:
                 yield symbol, node.lineno, alternative(symbol) if refused(symbol) else ASSIGNED
 
     def _methods(self, node: ast.ClassDef) -> Iterator[tuple[str, int, str]]:
-        bases = {self._dotted(base) if isinstance(base, ast.Attribute) else self.aliases.get(base.id, base.id) for base in node.bases if isinstance(base, ast.Attribute | ast.Name)}
+        bases = {self._dotted(base) for base in node.bases if isinstance(base, ast.Attribute)}
+        bases |= {self.aliases.get(base.id, base.id) for base in node.bases if isinstance(base, ast.Name)}
         if bases & set(SCRIPT_CLASSES):
             for method in node.body:
                 if isinstance(method, ast.FunctionDef) and method.name in REFUSED_METHODS:

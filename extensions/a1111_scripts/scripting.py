@@ -257,4 +257,3 @@ def title_of(script: Script) -> str:
         return str(script.title())
     except NotImplementedError:
         return Path(script.filename).name
-

@@ -30,9 +30,8 @@ from backend.prompts.extra_networks import parse
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
 from backend.sampling.names import SAMPLERS, SCHEDULERS
-from extensions.a1111_scripts import options, processing, scripting
+from extensions.a1111_scripts import options, scripting
 from extensions.a1111_scripts.components import components
-from extensions.a1111_scripts.drawing import get_fixed_seed
 
 if TYPE_CHECKING:
     from extensions.a1111_scripts.host import Host
