@@ -162,6 +162,7 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
     settings = SettingsStore(paths.config_file, frozen_settings(flags))
     hooks = load_extensions(find_extensions(paths, settings.current, flags), paths=paths, flags=flags, settings=settings.current)
+    settings.declare(hooks.settings)
     return GenerationService(settings, catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags), hooks)
 
 

@@ -287,6 +287,7 @@ def pasted(host: Host, title: str, tab: str, labels: Mapping[str, str]) -> dict[
         return {}
     places, found = {id(component): place for place, component in enumerate(script.controls or ())}, {}
     given = dict(labels)
+    host.callbacks.call("infotext_pasted", "", given)
     for component, target, *_ in script.infotext_fields or ():
         value = target(given) if callable(target) else given.get(target)
         if value is None or id(component) not in places:

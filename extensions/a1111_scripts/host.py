@@ -21,10 +21,10 @@ from backend.paths import Paths
 from backend.scripts import Session
 from backend.settings import Settings
 from backend.tasks import SavedImage
-from extensions.a1111_scripts import processing, scripting
+from extensions.a1111_scripts import processing
 from extensions.a1111_scripts.callbacks import Callbacks, ImageSaveParams
 from extensions.a1111_scripts.drawing import Walk, create_infotext, get_fixed_seed
-from extensions.a1111_scripts.found import Found, find
+from extensions.a1111_scripts.found import OWN, Found, find
 from extensions.a1111_scripts.interface import Gradio
 from extensions.a1111_scripts.loading import GRADIO, A1111Importer, ShimModule, shim_modules
 from extensions.a1111_scripts.options import Options, State
@@ -33,6 +33,8 @@ from extensions.a1111_scripts.scripting import TABS, Loaded, Runner, Script
 from extensions.a1111_scripts.shim import Model, checkpoint_info, offered
 
 log = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
 
 Failed = Callable[[str, str, BaseException], str]  # (extension, where, error) → the sentence that tells it
 
@@ -45,13 +47,15 @@ class Host:
         self.catalog: Catalog | None = None
         self.failed = failed
         self.found = find(paths)
+        self.usable: tuple[Found, ...] = ()  # of these, what nothing is refused of
+        self.service: Any = None  # once page or API are built
         self.gradio = Gradio.new()
         self.loaded: list[Loaded] = []
         self.runners: dict[str, Runner] = {}
         self._local = local()
         self.importer = A1111Importer({}, ())
         self.callbacks = Callbacks(lambda: self.importer.loading.name if self.importer.loading else "", failed)
-        self.options = Options(lambda: self.settings, _stored(paths.config_file))
+        self.options = Options(self.chosen, _stored(paths.config_file))
         self.state = State(lambda: self._stack[-1].session if self._stack else None)
         self.cmd_opts = SimpleNamespace(**{field.name: getattr(flags, field.name) for field in fields(flags)})
         self._bound = processing.Bound()
@@ -66,7 +70,7 @@ class Host:
         gradio = ShimModule(GRADIO)
         gradio.__dict__.update(self.gradio.names, __path__=[])
         known = {name: frozenset(vars(module)) for name, module in modules.items()}
-        usable = tuple(one for one in self.found if self._allowed(one, known))
+        self.usable = usable = tuple(one for one in self.found if self._allowed(one, known))
         self.importer = A1111Importer({**modules, GRADIO: gradio}, usable)
         self.importer.install()
         for one in usable:
@@ -81,7 +85,7 @@ class Host:
         parser = argparse.ArgumentParser(exit_on_error=False, add_help=False)
         for one in self.found:
             file = one.folder / "preload.py"
-            if file.is_file() and one.name != scripting.OWN_FOLDER:
+            if file.is_file() and one.name != OWN:
                 try:
                     self.importer.load(file).preload(parser)
                 except Exception as error:
@@ -98,7 +102,7 @@ class Host:
                 setattr(self.cmd_opts, name, value)
 
     def _allowed(self, one: Found, known: Mapping[str, frozenset[str]]) -> bool:
-        files = one.scripts if one.name == scripting.OWN_FOLDER else None
+        files = one.scripts if one.name == OWN else None
         refusals = scan(one.name, one.folder, known, files)
         for refusal in refusals:
             self.failed(one.name, f"needs {refusal.symbol}", WebUIError(str(refusal)))
@@ -205,12 +209,24 @@ class Host:
         return create_infotext(p, self.current(), all_prompts, negatives, all_seeds, all_subseeds, index)
 
     def _outpaths(self, tab: str) -> tuple[str, str]:
-        chosen = self.settings
+        chosen = self.chosen()
         samples = chosen["outdir_samples"] or chosen[f"outdir_{tab}_samples"]
         grids = chosen["outdir_grids"] or chosen[f"outdir_{tab}_grids"]
         return str(self.paths.data / samples), str(self.paths.data / grids)
 
+    def chosen(self) -> Settings:
+        """Of the running job; between jobs the person's of now."""
+        return self._stack[-1].session.settings if self._stack else self.service.settings.current if self.service else self.settings
+
     # ---- files
+
+    def page_files(self) -> tuple[Path, ...]:
+        """A1111's own functions first, then what the extensions have."""
+        files = [file for one in self.usable if one.name != OWN for file in (*one.javascript, *filter(None, [one.style]))]
+        return (STATIC / "a1111.js", STATIC / "a1111.css", *files) if self.usable else ()
+
+    def serve(self, service: Any) -> None:
+        self.service, self.catalog = service, service.catalog
 
     def model(self) -> Any:
         if self.catalog is None:

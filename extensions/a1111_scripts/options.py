@@ -91,13 +91,13 @@ class Options:
     def _value(self, key: str) -> Any:
         if key in self._set:
             return self._set[key]
-        if key in self.data_labels:
-            return self._stored.get(key, self.data_labels[key].default)
         try:
             value = self._settings()[key]
-        except KeyError:
+            return list(value) if isinstance(value, tuple) else value
+        except KeyError:  # before settings of scripts are declared, and of what is none
+            if key in self.data_labels:
+                return self._stored.get(key, self.data_labels[key].default)
             return self._stored[key]
-        return list(value) if isinstance(value, tuple) else value
 
     def _keys(self) -> Iterator[str]:
         yield from dict.fromkeys((*self._settings().as_dict(), *self.data_labels, *self._stored, *self._set))

@@ -14,7 +14,6 @@ from extensions.a1111_scripts.interface import Component, Recorder
 log = logging.getLogger(__name__)
 
 TABS = ("txt2img", "img2img")
-OWN_FOLDER = "scripts"  # stands for the data folder's own scripts/, beside the extensions
 # Methods of a script that are called where they are overridden, in A1111's order.
 STAGES = (
     *("setup", "before_process", "process", "before_process_batch", "process_batch", "before_hr", "postprocess_batch", "postprocess_batch_list"),

@@ -370,7 +370,7 @@ class Model:
 
     def __init__(self, host: Host) -> None:
         assert host.catalog is not None
-        entry, _ = chosen_checkpoint(GenerationRequest(), host.settings, host.catalog)
+        entry, _ = chosen_checkpoint(GenerationRequest(), host.chosen(), host.catalog)
         self.sd_checkpoint_info = checkpoint_info(host, entry)
         family = entry.family.upper()
         self.sd_model_hash, self.sd_model_checkpoint, self.filename = entry.hash[:10], entry.file, entry.file
