@@ -8,13 +8,11 @@ from backend.catalog import Catalog
 from backend.errors import NotFound, WebUIError
 from backend.extras_request import ExtrasImage, ExtrasRequest
 from backend.extras_steps import STEPS, ExtrasStep
-from backend.images.metadata import FORMATS, open_image
+from backend.images.metadata import open_image
 from backend.job import PostprocessStep
-from backend.model_folders import natural_order
 from backend.paths import Paths
+from backend.picture_folder import allowed_folder, pictures_of
 from backend.settings import Settings
-
-PICTURES = frozenset(f".{suffix}" for suffix in (*FORMATS, "bmp", "gif", "tif", "tiff"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +28,14 @@ class ExtrasPlan:
 
 def plan_extras(request: ExtrasRequest, settings: Settings, catalog: Catalog, paths: Paths, declared: Sequence[ExtrasStep] = STEPS) -> ExtrasPlan:
     """Raises WebUIError."""
-    folder = _folder(request.output_folder, paths) if request.output_folder else paths.data / (settings["outdir_samples"] or settings["outdir_extras_samples"])
+    folder = (
+        allowed_folder(request.output_folder, paths)
+        if request.output_folder
+        else paths.data / (settings["outdir_samples"] or settings["outdir_extras_samples"])
+    )
     return ExtrasPlan(
         steps=plan_steps(request.steps, settings, catalog, declared),
-        sources=_files(_folder(request.input_folder, paths)) if request.input_folder else _images(request),
+        sources=pictures_of(allowed_folder(request.input_folder, paths)) if request.input_folder else _images(request),
         folder=folder,
         settings=settings,
         keep_name=settings["use_original_name_batch"],
@@ -63,22 +65,3 @@ def _images(request: ExtrasRequest) -> tuple[ExtrasImage | Path, ...]:
     if not given:
         raise WebUIError("There is no picture: choose one, or name a folder.")
     return given
-
-
-def _folder(text: str, paths: Paths) -> Path:
-    folder = Path(paths.data, text).expanduser().resolve()
-    if not any(folder.is_relative_to(allowed.resolve()) for allowed in paths.browsable):
-        known = ", ".join(map(str, paths.browsable))
-        raise WebUIError(f"The folder {text} may not be used: allowed are {known} and what lies below them. --gradio-allowed-path adds another one.")
-    return folder
-
-
-def _files(folder: Path) -> tuple[Path, ...]:
-    """In natural order; folders in it are not entered."""
-    try:
-        files = [file for file in folder.iterdir() if file.suffix.lower() in PICTURES and file.is_file()]
-    except OSError as error:
-        raise NotFound(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    if not files:
-        raise NotFound(f"There are no pictures in {folder}.")
-    return tuple(sorted(files, key=lambda file: natural_order(file.name)))

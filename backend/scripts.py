@@ -90,7 +90,7 @@ class Session(Protocol):
 
 
 class Script(Protocol):
-    """Chosen on the page, or named over the API."""
+    """Chosen on the page, or named over the API. One with the attribute `listed = False` is not in the page's drop-down."""
 
     @property
     def title(self) -> str:

@@ -74,6 +74,7 @@ LAYERS = (
         "backend.plan_networks",
         "backend.plan_prompts",
         "backend.plan_upscalers",
+        "backend.picture_folder",
         "backend.plan_extras",
         "backend.plan_tools",
         "backend.compare",

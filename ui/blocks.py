@@ -31,7 +31,7 @@ SCRIPTS = (
     "scripts.js", "extensions.js", "canvas.js", "hires.js", "extras.js", "pnginfo.js", "settings.js", "defaults.js", "quick.js", "keys.js",
     "history.js", "prompt.js", "drafts.js", "sliders.js", "networks.js", "cards.js", "previews.js", "folders.js", "editor.js", "upload.js", "complete.js",
     "history_grid.js", "history_view.js", "history_page.js", "tools.js", "compare.js",
-    "attention.js", "forever.js",
+    "attention.js", "forever.js", "batch_folder.js",
 )  # fmt: skip
 STYLES = (
     "layout.css", "controls.css", "gallery.css", "dialog.css", "jobs.css", "settings.css", "networks.css", "sliders.css",

@@ -19,6 +19,10 @@ def submit_draft(service: GenerationService, request: GenerationRequest, client:
     return service.submit(draft_of(request, seed), id_task=f"{PREFIX}{client}-{secrets.token_hex(8)}", save_samples=False, save_grid=False, counted=False)
 
 
+def is_draft(task: Task) -> bool:
+    return task.id.startswith(PREFIX)
+
+
 def stop_drafts(service: GenerationService, client: str) -> None:
     """End those that run or wait, and forget those that ended."""
     for task in service.tasks():

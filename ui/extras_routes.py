@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from backend.errors import WebUIError
-from backend.plan_extras import PICTURES
+from backend.picture_folder import PICTURES
 from backend.service import GenerationService
 from ui import extras, progress
 from ui.library_routes import Explained

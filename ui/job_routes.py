@@ -63,7 +63,7 @@ def add_job_routes(router: APIRouter, service: GenerationService) -> None:
     def move(key: str, body: Wish) -> Response:
         with Explained():
             task = _allowed(service, key, body.client, "move")
-            service.move(task.id, body.to, lambda other: _may(service, other, body.client))
+            service.move(task.id, body.to, lambda other: not drafts.is_draft(other) and _may(service, other, body.client))
             return answer(listed(service, body.client))
 
 
@@ -83,7 +83,8 @@ def owner(task: Task, client: str) -> Literal["own", "page", "api"]:
 
 
 def _unfinished(service: GenerationService) -> list[Task]:
-    return [task for task in service.tasks() if task.state not in progress.FINISHED]
+    """Without live drafts, which come and go with each move of a slider."""
+    return [task for task in service.tasks() if task.state not in progress.FINISHED and not drafts.is_draft(task)]
 
 
 def _may(service: GenerationService, task: Task, client: str) -> bool:
@@ -130,7 +131,7 @@ def _kind(task: Task) -> str:
             return "Extras"
         case ToolTask():
             return task.words
-    return "Live draft" if task.id.startswith(drafts.PREFIX) else "img2img" if task.request.init else "txt2img"
+    return "img2img" if task.request.init else "txt2img"
 
 
 def _key(task: Task) -> str:

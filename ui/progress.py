@@ -13,6 +13,7 @@ from backend import infotext
 from backend.errors import NotFound
 from backend.service import GenerationService
 from backend.tasks import SavedImage, Task
+from ui import drafts
 
 CLIENT = re.compile(r"[0-9a-f]{32}")
 RECENT = 3  # finished tasks that a page still hears of
@@ -60,7 +61,7 @@ def snapshot(service: GenerationService, client: str) -> dict[str, object]:
         "engine": service.engine_status(),
         "catalog": service.catalog.revision,
         "checkpoints": len(service.catalog.entries("checkpoint")),
-        "unfinished": sum(task.state not in FINISHED for task in tasks),
+        "unfinished": sum(task.state not in FINISHED and not drafts.is_draft(task) for task in tasks),
         "left": len(left_for(service, client)),
         "tasks": [_task(service, task) for task in own_tasks(service, client)],
     }

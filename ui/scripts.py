@@ -79,7 +79,8 @@ def pasted(hooks: Hooks, labels: Mapping[str, str]) -> dict[str, Any]:
 
 def _scripts(service: GenerationService, tab: str, made: dict[str, Component], files: dict[str, Control], uploads: dict[str, Control]) -> None:
     """The drop-down and the controls of each script; static/scripts.js shows those of the chosen one. Nothing where there is none."""
-    usable = [(owned, controls) for owned in service.hooks.scripts(tab) if (controls := _controls(service, owned, tab)) is not None]
+    offered = (owned for owned in service.hooks.scripts(tab) if getattr(owned.of, "listed", True))
+    usable = [(owned, controls) for owned in offered if (controls := _controls(service, owned, tab)) is not None]
     titles = [owned.of.title for owned, _ in usable]
     if not usable:
         return

@@ -21,7 +21,7 @@ def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings
                 loras = networks.rows(tab)
             with networks.beside_generation(tab):
                 if tab == "img2img":
-                    sources.build(tab)
+                    sources.build(tab, service)
                 fields, switches, opened = parameters(tab, service)
                 added = scripts.build(service, blocks, tab)
         with gr.Column(elem_id=f"{tab}_results", elem_classes="drawn", min_width=0):
@@ -91,7 +91,9 @@ def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: 
 
 def _asked(service: GenerationService, form: bind.Form, values: tuple[object, ...], pictures: str, tab: str) -> Iterator[dict[str, Any]]:
     """Values of each request that one press makes. pictures: those that img2img starts from, or the one that ✨ enlarges."""
-    if tab == "img2img":
+    if folder := sources.folder(pictures) if tab == "img2img" else {}:
+        yield sources.of_folder(form.values(values), folder, service.paths)
+    elif tab == "img2img":
         yield from sources.requests(form.values(values), pictures)
     elif pictures:
         yield passes.enlarged(service, form.values(values, on="enable_hr"), pictures)

@@ -22,6 +22,7 @@ from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, moved, replaced
 from backend.request import GenerationRequest
 from backend.settings import Settings
+from extensions.img2img_batch import extension as img2img_batch
 from tests.ui.fake_library import FakeLibrary
 
 FINISHED = ("done", "failed", "interrupted")
@@ -150,7 +151,7 @@ class FakeService:
             self._tasks = []
         self._left: list[FakeTask] = []
         self.exposure = Exposure()
-        self.hooks = Hooks()
+        self.hooks = Hooks((), {"img2img_batch": img2img_batch})
         self.paths = SimpleNamespace(
             browsable=(folder,),
             notification=folder / "notification.mp3",

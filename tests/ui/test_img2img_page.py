@@ -105,6 +105,66 @@ def test_each_picture_of_a_batch_is_a_task_and_a_picture_is_asked_for(img2img: P
     assert [(task.request.size.width, task.request.size.height) for task in service.tasks()] == [(192, 128), (192, 128)]
 
 
+def test_a_directory_is_one_task_of_the_script_for_it(img2img: Page, service: FakeService) -> None:
+    (service.folder / "in").mkdir()
+    Image.new("RGB", (96, 64)).save(service.folder / "in" / "one.png")
+    img2img.click(".sources .modes [data-mode=batch]")
+    expect(img2img.locator(".sources .batch-folder")).to_be_hidden()
+    img2img.click(".sources [data-batch=folder]")
+    expect(img2img.locator(".sources .batch-drop")).to_be_hidden()
+    img2img.click("#img2img_generate")
+    expect(img2img.locator("#img2img_gallery .error")).to_contain_text("Name the input directory")
+    img2img.get_by_label("Input directory", exact=True).fill("/etc")
+    img2img.click("#img2img_generate")
+    expect(img2img.locator("#img2img_gallery .error")).to_contain_text("may not be used")
+    img2img.get_by_label("Input directory", exact=True).fill("in")
+    img2img.get_by_label("Output directory").fill("out")
+    img2img.get_by_text("PNG info", exact=True).click()
+    img2img.get_by_label("Append png info to prompts").check()
+    img2img.locator(".batch-folder").get_by_label("Seed").check()
+    img2img.click("#img2img_generate")
+    wait_task(img2img, service)
+    script = service.tasks()[0].request.script
+    assert script is not None
+    assert (script.title, {key: value for key, value in script.values.items() if value}) == (
+        sources.BATCH,
+        {"input_dir": "in", "output_dir": "out", "use_png_info": True, "png_info_props": ["Seed"]},
+    )
+    expect(img2img.locator("#img2img_script_list")).to_have_count(0)
+
+
+def test_keys_zoom_move_and_fill_the_screen(img2img: Page, tmp_path: Path) -> None:
+    give(img2img, tmp_path)
+    img2img.click(".sources .modes [data-mode=inpaint]")
+    stage, brush = img2img.locator(".sources .stage"), img2img.locator(".sources .size input")
+    stage.hover()
+    before = float(brush.input_value())
+    img2img.keyboard.press("w")
+    assert float(brush.input_value()) == before + 5
+    img2img.keyboard.press("q")
+    assert float(brush.input_value()) == before
+    img2img.keyboard.press("s")
+    expect(img2img.locator(".sources")).to_have_attribute("data-full", "true")
+    box = img2img.locator(".sources").bounding_box()
+    assert box and (box["x"], box["y"], box["width"]) == (0, 0, 1280)
+    img2img.keyboard.down("Alt")
+    for _ in range(12):
+        img2img.mouse.wheel(0, -100)
+    img2img.keyboard.up("Alt")
+    wide = img2img.locator(".sources .strokes").bounding_box()
+    assert wide and wide["width"] > 2000
+    img2img.keyboard.down("f")
+    img2img.mouse.move(400, 400)
+    img2img.mouse.move(300, 350)
+    img2img.keyboard.up("f")
+    img2img.wait_for_function("document.querySelector('.sources .stage').scrollLeft >= 100")
+    img2img.keyboard.press("r")
+    fitted = img2img.locator(".sources .strokes").bounding_box()
+    assert fitted and fitted["width"] < 1300
+    img2img.keyboard.press("s")
+    expect(img2img.locator(".sources")).to_have_attribute("data-full", "false")
+
+
 def test_a_finished_picture_is_sent_to_inpaint_with_its_parameters(page: Txt2img) -> None:
     page.prompt("a barn")
     page.set("steps", 6)

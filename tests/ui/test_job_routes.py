@@ -78,7 +78,6 @@ def test_the_list_tells_what_waits_and_runs_and_whose_it_is(http: TestClient, se
         ("queued", "own", "txt2img", 1),
         ("queued", "api", "img2img", 2),
         ("queued", "api", "Extras", 3),
-        ("queued", "own", "Live draft", 4),
     ]
     assert (found[1]["prompt"], found[1]["size"], found[1]["steps"], found[1]["pictures"]) == ("my cat", [16, 8], 3, 6)
     assert found[0]["progress"] == round(1 / 3, 4)

@@ -19,12 +19,13 @@ webui.canvas = (() => {
     return image;
   };
 
-  const make = (element, tab) => {
+  const make = (element, tab, mayNameFolders) => {
     const root = element.querySelector('.sources'), part = name => root.querySelector(`.${name}`);
     const base = part('base'), layer = part('strokes');
     let mode = 'img2img', image = null, address = '', mask = '', batch = [], zoom = 1;
     const strokes = { sketch: [], inpaint: [], inpaint_sketch: [] };
-    let stroke = null;
+    let stroke = null, batchKind = 'upload', moving = false;
+    const folder = webui.batchFolder(part('batch-folder'));
 
     // ---- pictures
 
@@ -58,6 +59,8 @@ webui.canvas = (() => {
       root.dataset.mode = mode;
       root.dataset.empty = String(!image);
       root.dataset.drawn = String(DRAWN.includes(mode));
+      root.dataset.batch = batchKind;
+      for (const button of part('batch-kinds').children) button.setAttribute('aria-pressed', String(button.dataset.batch === batchKind));
       for (const button of part('modes').children) button.setAttribute('aria-pressed', String(button.dataset.mode === mode));
       part('size-of').textContent = image ? `${image.naturalWidth} × ${image.naturalHeight}` : '';
       part('color').hidden = mode === 'inpaint';
@@ -101,7 +104,7 @@ webui.canvas = (() => {
     };
 
     const press = event => {
-      if (!image || !DRAWN.includes(mode) || event.button) return;
+      if (!image || !DRAWN.includes(mode) || event.button || moving) return;
       event.preventDefault();
       layer.setPointerCapture(event.pointerId);
       stroke = { color: mode === 'inpaint' ? MASK : part('color').value, size: brush(), points: [at(event)] };
@@ -110,7 +113,8 @@ webui.canvas = (() => {
     };
 
     const move = event => {
-      if (!stroke) return;
+      if (moving) part('stage').scrollBy(-event.movementX, -event.movementY);
+      if (!stroke || moving) return;
       for (const one of event.getCoalescedEvents?.() || [event]) stroke.points.push(at(one));
       redraw();
     };
@@ -122,6 +126,18 @@ webui.canvas = (() => {
       zoom = Math.min(Math.max(zoom * (event.deltaY < 0 ? 1.15 : 1 / 1.15), 1), 10);
       part('sheet').style.width = `${zoom * 100}%`;
     };
+
+    // With F held the mouse moves the picture, as far as it is larger than its frame.
+    const moveOn = on => { moving = on; root.dataset.moving = String(on); };
+
+    const full = () => {
+      root.dataset.full = String(root.dataset.full !== 'true');
+      fit();
+    };
+
+    const fit = () => { zoom = 1; refresh(); };
+
+    const KEYS = { KeyQ: () => brush(-5), KeyW: () => brush(5), KeyR: fit, KeyF: () => moveOn(true), KeyS: full }; // A1111's
 
     const undo = () => { if (strokes[mode]) strokes[mode].pop(); redraw(); };
     const clear = () => { if (strokes[mode]) strokes[mode] = []; redraw(); };
@@ -144,6 +160,7 @@ webui.canvas = (() => {
       context => strokes[mode].forEach(one => line(context, one, MASK)));
 
     const sent = async () => {
+      if (mode === 'batch' && batchKind === 'folder') return { mode, folder: folder.read() };
       if (mode === 'batch') return { mode, images: await Promise.all(batch.map(url)), mask: null };
       if (!image) return { mode, images: [], mask: null };
       const drawn = strokes[mode] && strokes[mode].length;
@@ -168,6 +185,8 @@ webui.canvas = (() => {
     };
 
     for (const button of part('modes').children) button.addEventListener('click', () => choose(button.dataset.mode));
+    part('batch-kinds').hidden = !mayNameFolders;
+    for (const button of part('batch-kinds').children) button.addEventListener('click', () => { batchKind = button.dataset.batch; refresh(); });
     takes(part('stage'), files => show(files[0]));
     takes(part('mask-drop'), async ([file]) => {
       mask = await url(file);
@@ -183,14 +202,15 @@ webui.canvas = (() => {
     part('undo').addEventListener('click', undo);
     part('clear').addEventListener('click', clear);
     part('remove').addEventListener('click', remove);
+    part('full').addEventListener('click', full);
     document.addEventListener('keydown', event => {
       if (!root.matches(':hover') || event.target.matches?.('textarea, input:not([type=range])')) return;
       if (event.key.toLowerCase() === 'z' && event.ctrlKey) undo();
-      else if (event.key === 'q') brush(-5);
-      else if (event.key === 'w') brush(5);
-      else if (event.key === 'r') { zoom = 1; refresh(); } else return;
+      else if (event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.code]) return;
+      else KEYS[event.code]();
       event.preventDefault();
     });
+    document.addEventListener('keyup', event => { if (event.code === 'KeyF') moveOn(false); });
     document.addEventListener('paste', event => {
       const file = Array.from(event.clipboardData?.files || []).find(one => one.type.startsWith('image/'));
       if (file && root.getClientRects().length && !event.defaultPrevented) show(file);
@@ -208,8 +228,8 @@ webui.canvas = (() => {
   for (const [name, mode] of places) webui.sends.receive({ name, tab: 'img2img', parameters: true, picture: take(mode) });
 
   return {
-    attach(element, tab) {
-      made[tab] = make(element, tab);
+    attach(element, tab, mayNameFolders) {
+      made[tab] = make(element, tab, mayNameFolders);
       for (const what of waiting.splice(0)) what(made[tab]);
     },
     sent: async tab => JSON.stringify(made[tab] ? await made[tab].sent() : {}),
