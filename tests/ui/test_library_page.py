@@ -1,6 +1,7 @@
 """Cards over the real library, its files and its routes, in a real browser; only the drawing is pretended."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,3 +161,22 @@ def test_previews_pause_for_a_reload_and_are_stopped(page: Txt2img, service: Gen
     below.get_by_role("button", name="Stop").click()
     expect(below.locator(".told")).to_have_text("Previews stopped: 0 of 1")
     expect(below.get_by_role("button", name="Make previews")).to_be_visible()
+
+
+def test_hostile_names_and_metadata_are_only_text(page: Txt2img, service: GenerationService, cards: Locator) -> None:
+    """What ran would show in the console, and the page's own check finds it there."""
+    evil = "<img src=x onerror=console.error(1)> ${console.error(2)} {{this}}"
+    (loras(service) / "ink.safetensors").unlink()
+    write_safetensors(loras(service) / f"{evil}.safetensors", {"ss_output_name": evil, "ss_tag_frequency": json.dumps({evil: {evil: 3}}), evil: evil})
+    (loras(service) / f"{evil}.json").write_text(json.dumps(dict.fromkeys(("description", "activation text", "negative text", "notes", "sd version"), evil)))
+    service.catalog.refresh()
+    expect(cards.locator(".n")).to_have_text(evil)
+    dialog = open_notes(page, cards)
+    expect(dialog.locator("[name=notes]")).to_have_value(evil)
+    dialog.locator("summary").first.click()
+    expect(dialog.locator("td", has_text=evil).first).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    cards.locator(".pick").click()
+    expect(page.page.locator("#txt2img_prompt textarea")).to_have_value(re.compile(r"console\.error"))
+    expect(cards.locator(".pick[aria-pressed=true]")).to_have_count(1)
+    assert page.page.locator("img[src=x]").count() == 0
