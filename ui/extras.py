@@ -84,7 +84,7 @@ def _name(step: ExtrasStep, option: StepOption) -> str:
 
 def _sources(service: GenerationService, steps: Sequence[ExtrasStep]) -> None:
     only = {_id(step, option): [f"{step.name}/{option.only[0]}", option.only[1]] for step in steps for option in step.options if option.only}
-    may = json.dumps(bool(service.paths.browsable))
+    may = json.dumps(bool(service.paths.browsable) and service.exposure.changes)
     gr.HTML(html_template=SHELL, js_on_load=f"webui.extras.attach(element, {json.dumps(only)}, {may})", elem_classes="sources-block", apply_default_css=False)
 
 

@@ -54,6 +54,8 @@ def add_extras_routes(router: APIRouter, service: GenerationService) -> None:
             if not progress.CLIENT.fullmatch(body.client):
                 raise WebUIError("This page has lost its id. Reload it.")
             files = () if body.mode == "folder" else inbox.files(body.batch)
+            if body.mode == "folder":
+                service.exposure.check("read and write folders of the server")
             if body.mode == "folder" and not body.values.get("input_folder"):
                 raise WebUIError("Name the input directory.")
             asked = extras.request(body.values, files, folder=body.mode == "folder")

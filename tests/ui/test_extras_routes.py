@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from backend.exposure import Exposure
 from backend.service import GenerationService
 from tests.backend.stage import open_service
 from ui.routes import build_routes
@@ -65,3 +66,10 @@ def test_pictures_of_the_last_run_are_gone(tmp_path: Path) -> None:
     build_routes(service)
     service.close()
     assert not left.exists()
+
+
+def test_visitors_without_a_password_name_no_folders(http: TestClient, service: GenerationService, tmp_path: Path) -> None:
+    service.exposure = Exposure(open=True, changes=False)
+    asked = {"client": CLIENT, "mode": "folder", "values": {"input_folder": "outputs", "output_folder": "models"}}
+    answer = http.post("/internal/extras", json=asked)
+    assert (answer.status_code, "--gradio-auth" in answer.json()["detail"], service.tasks()) == (403, True, ())
