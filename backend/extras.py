@@ -1,6 +1,6 @@
 """The road of an extras task: each picture through the worker, into its file, into the task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from PIL import Image
 from backend.catalog import Catalog
 from backend.errors import WebUIError
 from backend.extras_request import ExtrasImage, ExtrasRequest
+from backend.extras_steps import STEPS, ExtrasStep
 from backend.images.metadata import PARAMETERS, Encoding, encode, infotext_of
 from backend.images.save import save_data
 from backend.infotext import join_labels
@@ -35,9 +36,9 @@ class ExtrasTask(Task):
         self.texts: tuple[Mapping[str, str], ...] = ()  # of each picture: what a PNG of it says, by A1111's names
 
 
-def run_extras(task: ExtrasTask, catalog: Catalog, paths: Paths, worker: Worker, hear: Callable[[Event], None]) -> None:
+def run_extras(task: ExtrasTask, catalog: Catalog, paths: Paths, worker: Worker, hear: Callable[[Event], None], declared: Sequence[ExtrasStep] = STEPS) -> None:
     """Raises WebUIError for what cannot be done at all; a file of a folder that is no picture becomes a comment."""
-    decided = plan_extras(task.extras, task.settings, catalog, paths)
+    decided = plan_extras(task.extras, task.settings, catalog, paths, declared)
     task.expect(len(decided.sources))
     if not decided.steps:
         task.comment("No step changes anything: the pictures are saved as they are.")

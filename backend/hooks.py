@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from backend.extras_steps import ExtrasStep
 from backend.flags import Flags
 from backend.paths import Paths
 from backend.prompts.expansion import PromptContext, PromptTexts
@@ -54,6 +55,11 @@ def draw(request: GenerationRequest, session: Session, save: bool, show: bool, g
 @hookspec
 def expand_prompts(context: PromptContext) -> PromptTexts | None:
     """A syntax of its own: the texts of one picture, replaced, before tags and prompt editing are read. None = they stay. Extensions come one after another."""
+
+
+@hookspec
+def postprocessing_steps() -> Sequence[ExtrasStep]:  # type: ignore[empty-body]
+    """Steps of the Extras tab: pixels → pixels, by a function of the engine. Upscalers, too, are such steps."""
 
 
 @hookspec

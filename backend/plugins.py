@@ -16,6 +16,7 @@ from backend import hooks
 from backend.catalog import Catalog
 from backend.controls import Control, complete, from_positions
 from backend.errors import ERROR, Interrupted, WebUIError
+from backend.extras_steps import STEPS, ExtrasStep
 from backend.prompts.expansion import Expand, PromptContext, PromptTexts
 from backend.scripts import PageTab, Part, Script
 from backend.settings import SETTINGS, Setting, Settings
@@ -74,6 +75,7 @@ class Hooks:
         self._scripts = self._titled("scripts", Script.__name__)
         self._parts = self._titled("parts", Part.__name__)
         self.settings = self._settings()
+        self.extras_steps = self._extras_steps()
 
     # ---- what there is
 
@@ -218,6 +220,16 @@ class Hooks:
             else:
                 found[setting.key] = setting
         return found
+
+    def _extras_steps(self) -> tuple[ExtrasStep, ...]:
+        """The program's own, and those that were added."""
+        found = {step.name: step for step in STEPS}
+        for extension, step in ((extension, step) for extension, added in self.call("postprocessing_steps") for step in added):
+            if step.name in found or "/" in step.name:
+                self.failed(extension, "postprocessing_steps", WebUIError(f"Step {step.name!r}: a name of its own, without /, is needed."))
+            else:
+                found[step.name] = step
+        return tuple(found.values())
 
     def _titled(self, hook: str, kind: str) -> tuple[Owned[Any], ...]:
         found: dict[str, Owned[Any]] = {}

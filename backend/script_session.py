@@ -134,7 +134,7 @@ class RunningScript:
         self._task.comment(*sentences)
 
     def extras(self, request: ExtrasRequest) -> tuple[Image.Image, ...]:
-        steps = plan_steps(request.steps, self.settings, self.catalog)
+        steps = plan_steps(request.steps, self.settings, self.catalog, self._studio.hooks.extras_steps)
         return tuple(self._through(picture.image, ExtrasJob(image=picture.image, steps=steps)) for picture in request.images)
 
     def upscale(self, image: Image.Image, name: str, scale: float) -> Image.Image:

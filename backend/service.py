@@ -281,7 +281,7 @@ class GenerationService:
     def _run(self, task: Task) -> None:
         began = time.monotonic()
         if isinstance(task, ExtrasTask):
-            run_extras(task, self.catalog, self.paths, self._worker, partial(hear, task))
+            run_extras(task, self.catalog, self.paths, self._worker, partial(hear, task), self.hooks.extras_steps)
             log.info("extras: %d pictures in %.1f s", len(task.images), time.monotonic() - began)
             return
         if isinstance(task, ToolTask):

@@ -41,8 +41,9 @@ class ExtrasForm:
     kept: Mapping[str, Component]
 
 
-def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings, steps: Sequence[ExtrasStep] = STEPS) -> ExtrasForm:
-    ordered = sorted(steps, key=lambda step: step.order)
+def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings, steps: Sequence[ExtrasStep] | None = None) -> ExtrasForm:
+    """steps: those that there are, where none are given."""
+    ordered = sorted(service.hooks.extras_steps if steps is None else steps, key=lambda step: step.order)
     with gr.Row(elem_id="extras_layout", elem_classes="layout"):
         with gr.Column(elem_id="extras_asked", elem_classes="asked", min_width=0):
             _sources(service, ordered)

@@ -58,7 +58,7 @@ def add_extras_routes(router: APIRouter, service: GenerationService) -> None:
                 service.exposure.check("read and write folders of the server")
             if body.mode == "folder" and not body.values.get("input_folder"):
                 raise WebUIError("Name the input directory.")
-            asked = extras.request(body.values, files, folder=body.mode == "folder")
+            asked = extras.request(body.values, files, folder=body.mode == "folder", steps=service.hooks.extras_steps)
             task = service.submit_extras(asked, id_task=progress.new_task_id(body.client, extras.TAB))
         if files:
             task.end.add_done_callback(lambda _: inbox.clear(body.batch))

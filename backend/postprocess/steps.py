@@ -1,6 +1,7 @@
 """The engine's side of the postprocessing line: what each step does to a picture, and the walk through them."""
 
 import importlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import torch
 from PIL import Image, ImageFilter
 
-from backend.errors import Interrupted
-from backend.job import ExtrasJob, GeneratedImage, UpscalerRef
+from backend.errors import ERROR, Interrupted, WebUIError
+from backend.job import ExtrasJob, GeneratedImage, PostprocessStep, UpscalerRef
 from backend.postprocess.denoise import denoise
 from backend.postprocess.upscale import OnEvent, Upscalers
 from backend.progress import CancelToken, Status
+
+log = logging.getLogger(__name__)
 
 Labels = Mapping[str, object]  # for the infotext, by A1111's names
 
@@ -33,15 +36,22 @@ Step = Callable[[Image.Image, Mapping[str, Any], Tools], tuple[Image.Image, Labe
 def run_steps(job: ExtrasJob, tools: Tools) -> GeneratedImage:
     """Raises Interrupted, and WebUIError of the steps."""
     image, labels = job.image.convert("RGB"), dict[str, str]()
+    comments: list[str] = []
     for step in job.steps:
         if tools.cancel.cancelled:
             raise Interrupted
         tools.on_event(Status(text=step.name))
-        image, told = _function(step.target)(image, step.options, tools)
+        try:
+            image, told = _function(step.target)(image, step.options, tools)
+        except (Interrupted, WebUIError):
+            raise
+        except Exception as error:
+            comments.append(_failed(step, error))
+            continue
         labels.update((label, str(value)) for label, value in told.items())
     if tools.cancel.cancelled:
         raise Interrupted
-    return GeneratedImage(image=image, index=0, extra=labels)
+    return GeneratedImage(image=image, index=0, extra=labels, comments=tuple(comments))
 
 
 def upscale_step(image: Image.Image, options: Mapping[str, Any], tools: Tools) -> tuple[Image.Image, Labels]:
@@ -91,6 +101,16 @@ def _centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     cropped = Image.new("RGB", size)
     cropped.paste(image, (size[0] // 2 - image.width // 2, size[1] // 2 - image.height // 2))
     return cropped
+
+
+def _failed(step: PostprocessStep, error: Exception) -> str:
+    """Of an extension: the picture goes on without it. A failure of the program's own is raised again."""
+    package, _, rest = step.target.partition(".")
+    if package != "extensions":
+        raise error
+    name = rest.partition(".")[0]
+    log.error("The extension %s failed (%s)", name, step.target, exc_info=error)
+    return f"{ERROR}The extension {name} failed ({step.name}): {type(error).__name__}: {error}"
 
 
 def _function(target: str) -> Step:
