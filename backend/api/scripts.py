@@ -1,11 +1,13 @@
 """Extensions, and their scripts and parts, over the API: A1111's script_name, script_args and alwayson_scripts, and the lists that tell them."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter
 from PIL import Image
 
+from backend.api.builtin_scripts import BUILTIN
 from backend.api.pictures import decoded
 from backend.api.schemas import ExtensionItem, ScriptInfo, ScriptsList
 from backend.controls import Control, choices
@@ -16,6 +18,8 @@ from backend.plugins import Owned
 from backend.request import ScriptCall
 from backend.scripts import TABS, Part, Script
 from backend.service import GenerationService
+
+log = logging.getLogger(__name__)
 
 
 def add_scripts(router: APIRouter, service: GenerationService, flags: Flags) -> None:
@@ -40,7 +44,7 @@ def add_scripts(router: APIRouter, service: GenerationService, flags: Flags) -> 
 
     @router.get("/scripts", response_model=ScriptsList)
     def get_scripts_list() -> object:
-        return {tab: [owned.of.title.lower() for owned in (*service.hooks.scripts(tab), *service.hooks.parts(tab))] for tab in TABS}
+        return {tab: [owned.of.title.lower() for owned in (*service.hooks.scripts(tab), *service.hooks.parts(tab))] + [*BUILTIN] for tab in TABS}
 
     @router.get("/script-info", response_model=list[ScriptInfo])
     def get_script_info() -> object:
@@ -55,6 +59,9 @@ def called(service: GenerationService, tab: str, parameters: Mapping[str, Any]) 
         found["script"] = ScriptCall(title=owned.of.title, values=_values(service, owned, parameters["script_args"] or [], tab))
     parts = {}
     for name, given in (parameters["alwayson_scripts"] or {}).items():
+        if name.lower() in BUILTIN:
+            log.info("alwayson_scripts: what is said for %s does nothing, as in A1111: the request has fields for it", name)
+            continue
         owned = hooks.part(name, tab)
         parts[owned.of.title] = _values(service, owned, _args(name, given), tab)
     return found | ({"parts": parts} if parts else {})
@@ -96,6 +103,8 @@ def _infos(service: GenerationService, tab: str) -> Iterator[dict[str, Any]]:
         except WebUIError:
             continue
         yield {"name": owned.of.title.lower(), "is_alwayson": always_on, "is_img2img": tab == "img2img", "args": args}
+    for name, builtin in BUILTIN.items():
+        yield {"name": name, "is_alwayson": True, "is_img2img": tab == "img2img", "args": [_arg(control, service) for control in builtin]}
 
 
 def _arg(control: Control, service: GenerationService) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from app import build
+from backend.api.builtin_scripts import BUILTIN
+from backend.extensions import find_extensions, load_extensions
 from backend.flags import parse_flags
+from backend.paths import Paths
+from backend.settings import Settings
 from tests.backend.extension_files import load, write_extension
 from tests.backend.stage import open_service
 
@@ -72,11 +76,12 @@ def drawn(client: TestClient, **fields: object) -> list[str]:
 
 
 def test_scripts_and_parts_are_listed_for_each_tab(client: TestClient):
-    assert client.get("/sdapi/v1/scripts").json() == {"txt2img": ["echo", "bang"], "img2img": ["bang"]}
+    assert client.get("/sdapi/v1/scripts").json() == {"txt2img": ["echo", "bang", *BUILTIN], "img2img": ["bang", *BUILTIN]}
 
 
 def test_their_controls_are_told_as_a1111_tells_them(client: TestClient):
-    echo, bang, other = client.get("/sdapi/v1/script-info").json()
+    echo, bang, *_ = told = client.get("/sdapi/v1/script-info").json()
+    other = next(one for one in told if one["name"] == "bang" and one["is_img2img"])
     assert (echo["name"], echo["is_alwayson"], echo["is_img2img"]) == ("echo", False, False)
     assert echo["args"][0] == {"label": "", "value": "It says it", "minimum": None, "maximum": None, "step": None, "choices": None}
     assert echo["args"][2] == {"label": "How", "value": "soft", "minimum": None, "maximum": None, "step": None, "choices": ["soft", "loud"]}
@@ -124,3 +129,38 @@ def test_values_may_be_named_which_a1111_cannot(client: TestClient):
 def test_what_is_not_there_or_not_taken_is_refused_before_anything_is_drawn(client: TestClient, fields: dict, words: str):
     answer = client.post("/sdapi/v1/txt2img", json={**SMALL, **fields})
     assert answer.status_code == 422 and words in answer.json()["detail"]
+
+
+def test_a1111s_own_fields_are_listed_as_scripts_and_take_nothing(client: TestClient):
+    told = {one["name"]: one for one in client.get("/sdapi/v1/script-info").json() if one["name"] in BUILTIN and not one["is_img2img"]}
+    assert [arg["label"] for arg in told["seed"]["args"]] == [
+        "Seed", "Extra", "Variation seed", "Variation strength", "Resize seed from width", "Resize seed from height",
+    ]  # fmt: skip
+    assert [arg["value"] for arg in told["sampler"]["args"]] == [20, "DPM++ 2M", "Automatic"]
+    assert drawn(client, alwayson_scripts={"Seed": {"args": [99]}, "sampler": {"args": [1, "DDIM"]}, "refiner": {}}) == ["a cat"]
+
+
+RECORDED = Path(__file__).parents[4] / "shared/parity/api/sdapi_v1_script_info.json"
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="A1111's recorded answers are not here")
+def test_what_is_shipped_has_a1111s_arguments(tmp_path: Path):
+    """Label, default and limits; choices are names of files and of axes."""
+    root = Path(__file__).parents[3]
+    paths = Paths.from_flags(parse_flags(["--data-dir", str(tmp_path)]), root)
+    hooks = load_extensions(find_extensions(paths, Settings(), parse_flags([])))
+    service = open_service(tmp_path, hooks=hooks)
+    try:
+        with TestClient(build(service, parse_flags(["--nowebui"])), base_url="http://127.0.0.1") as client:
+            ours = {(one["name"], one["is_img2img"]): one for one in client.get("/sdapi/v1/script-info").json()}
+    finally:
+        service.close()
+    theirs = {(one["name"], one["is_img2img"]): one for one in json.loads(RECORDED.read_text("utf-8"))}
+    missing = {name for name, _ in theirs.keys() - ours.keys()}
+    assert missing <= {"img2img alternative test"}
+    differing = [key for key in theirs.keys() & ours.keys() if key[0] in ("soft inpainting", *BUILTIN) and bare(theirs[key]) != bare(ours[key])]
+    assert differing == []
+
+
+def bare(script: dict) -> list[tuple[object, ...]]:
+    return [(arg["label"], arg["value"], arg["minimum"], arg["maximum"], arg["step"]) for arg in script["args"]]
