@@ -213,7 +213,9 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         if accounts:
             app.add_middleware(GradioLogin, whole=app)
     inner = SubPath(app, flags.subpath) if flags.subpath else app
-    return Guard(inner, names=[flags.server_name] if flags.server_name else [], origins=origins, origin_regex=origin_regex or "")
+    return Guard(
+        inner, names=[flags.server_name] if flags.server_name else [], origins=origins, origin_regex=origin_regex or "", uploads=service.exposure.changes
+    )
 
 
 def api_is_served(flags: Flags) -> bool:

@@ -34,11 +34,13 @@ class Guard:
     """ASGI middleware.
 
     names: host names that the server may be called by, besides localhost and every IP address (an address cannot be rebound).
+    uploads: whether Gradio's own upload route, which takes any file from whoever reaches it, may be used.
     origins, origin_regex: --cors-allow-origins and its regex; these origins, and their host names, are welcome. "*" = everyone.
     """
 
-    def __init__(self, app: ASGIApp, *, names: Collection[str] = (), origins: Collection[str] = (), origin_regex: str = "") -> None:
+    def __init__(self, app: ASGIApp, *, names: Collection[str] = (), origins: Collection[str] = (), origin_regex: str = "", uploads: bool = True) -> None:
         self._app = app
+        self._uploads = uploads
         self._origins = {origin.rstrip("/").lower() for origin in origins}
         self._names = {"localhost", *(name.lower() for name in names), *(_host_of(origin) for origin in self._origins)}
         self._origin_regex = re.compile(origin_regex) if origin_regex else None
@@ -68,6 +70,8 @@ class Guard:
                 return 403, f"A page from {origin!r} may not do this. Start with --cors-allow-origins={origin} to allow it."
             if not origin and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
                 return 403, "A page from another site may not do this."
+        if not self._uploads and scope["path"].rstrip("/").endswith("/gradio_api/upload"):
+            return 403, "Files cannot be left here without a password."
         if _is_login(scope, headers) and self._waits(scope):
             return 429, "Too many wrong passwords. Wait a minute."
         length = headers.get("content-length", "")

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import app
+from backend.exposure import Exposure
 from backend.flags import parse_flags
 from backend.service import GenerationService
 from tests.backend.stage import open_service
@@ -83,3 +84,11 @@ def test_no_route_gives_a_file_that_lies_outside(service: GenerationService, tmp
                 asked = dict.fromkeys(("path", "filename", "name", "file", "folder"), value)
                 answer = client.get(filled(path, value), params=None if "{" in path else asked)
                 assert SECRET not in answer.text, (path, value)
+
+
+def test_strangers_leave_no_files_on_an_open_server(service: GenerationService):
+    service.exposure = Exposure(open=True, changes=False)
+    with TestClient(app.build(service, parse_flags(["--listen"])), base_url=HERE) as client:
+        routes = [path for method, path in walk(client) if method == "POST" and path.endswith("/upload")]
+        assert routes == ["/gradio_api/upload"]
+        assert client.post(routes[0], files={"files": ("x.png", b"x")}).status_code == 403
