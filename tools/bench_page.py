@@ -47,14 +47,12 @@ CLICK = """panel => new Promise((done, fail) => {
     const watch = setInterval(() => { if (box.value.includes('<lora:')) { clearInterval(watch); done(performance.now() - start); } });
 })"""
 SEARCH = """([root, text]) => new Promise((done, fail) => {
-    const box = document.querySelector(`${root} .search`), panel = webui.networks.panels.find(one => one.root === box.closest('.networks'));
-    const before = panel.answer, start = performance.now(), again = new MessageChannel();
+    const box = document.querySelector(`${root} .search`), start = performance.now();
     setTimeout(() => fail(new Error(`Searching ${text} found nothing`)), 10000);
-    again.port1.onmessage = () => {
-        if (panel.answer === before) return again.port2.postMessage(0);
+    new MutationObserver((_, watcher) => {
+        watcher.disconnect();
         done([performance.now() - start, window.told.searches.at(-1) ?? 0]);
-    };
-    again.port2.postMessage(0);
+    }).observe(document.querySelector(`${root} .cards`), { childList: true });
     box.value = text;
     box.dispatchEvent(new Event('input', { bubbles: true }));
 })"""
