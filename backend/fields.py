@@ -188,7 +188,7 @@ def _refuse_foreign(values: Mapping[str, object]) -> None:
         if key not in BY_KEY and key not in NOT_YET and key not in OF_EXTENSIONS:
             raise WebUIError(f"Unknown field {key!r}. Known: {', '.join(BY_KEY)}.")
         if key in NOT_YET and value:
-            raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported yet.")
+            raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported: finding faces needs models of its own.")
 
 
 def _below(path: str, parts: Iterable[str]) -> bool:

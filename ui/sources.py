@@ -2,15 +2,15 @@
 
 import base64
 import binascii
-import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from backend.errors import WebUIError
+from backend.images.metadata import open_image
 from backend.paths import Paths
 from backend.picture_folder import allowed_folder, pictures_of
 from backend.request import ScriptCall
@@ -79,11 +79,10 @@ def _size(values: Mapping[str, Any], image: Image.Image) -> dict[str, int]:
 def picture(text: str) -> Image.Image:
     """Of a data URL. Raises WebUIError."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2], validate=True)))
-        image.load()
-    except (binascii.Error, UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        data = base64.b64decode(text.partition(",")[2], validate=True)
+    except (binascii.Error, ValueError) as error:
         raise WebUIError("This is no picture that can be read.") from error
-    return image
+    return open_image(data)
 
 
 SHELL = """

@@ -108,7 +108,7 @@ def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _of_infotext(text: str, said: dict[str, Any], settings: Settings, catalog: Catalog) -> dict[str, Any]:
     if missing := not_yet(read(text)):
-        raise WebUIError(f"{missing[0]}, which the infotext asks for, is not supported yet.")
+        raise WebUIError(f"{missing[0]}, which the infotext asks for, is not supported.")
     told = paste(text, settings, catalog)
     overrides = {**told.get("override_settings", {}), **(said.get("override_settings") or {})}
     return {**told, **said, **({"override_settings": overrides} if overrides else {})}

@@ -1,5 +1,6 @@
 """The img2img tab, in a real browser."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,9 @@ def test_a_finished_picture_is_sent_to_inpaint_with_its_parameters(page: Txt2img
 def test_what_is_no_picture_is_refused() -> None:
     with pytest.raises(WebUIError, match="no picture that can be read"):
         list(sources.requests({}, '{"mode": "img2img", "images": ["data:image/png;base64,AAAA"]}'))
+    with pytest.raises(WebUIError, match="too large: up to 89 megapixels"):
+        header = base64.b64encode(b"P6 20000 20000 255 ").decode()  # of a picture, and no pixels behind it
+        list(sources.requests({}, f'{{"mode": "img2img", "images": ["data:image/x-portable-pixmap;base64,{header}"]}}'))
     with pytest.raises(WebUIError, match="needs a mask"):
         pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
         list(sources.requests({}, f'{{"mode": "inpaint", "images": ["{pixel}"]}}'))
