@@ -42,6 +42,7 @@ class Control:
     step: float | None = None
     choices: tuple[str, ...] = ()
     choices_of: str = ""  # more of them, looked up when they are shown: a row of CHOICES_OF
+    unavailable: tuple[str, ...] = ()  # of the choices: they have a place for programs that count, and are not on the page
     type_index: bool = False  # programs give the place of the choice, as in A1111; a script gets the choice
     multiple: bool = False  # of a drop-down: several, as a tuple
     any_choice: bool = False  # of a drop-down: what is typed counts as well

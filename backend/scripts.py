@@ -6,7 +6,7 @@ Both have controls, a running one gets the values by key. No torch here: a scrip
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -108,6 +108,15 @@ class Script(Protocol):
 
     def run(self, request: GenerationRequest, values: Mapping[str, Any], session: Session) -> None:
         """values: of every control, in its type. What is raised ends the task with its message; what was drawn stays."""
+        ...
+
+
+@runtime_checkable
+class ReadsInfotext(Protocol):
+    """A script that has this as well is chosen, and filled, by pictures whose parameters say "Script: <its title>"."""
+
+    def read_infotext(self, labels: Mapping[str, str]) -> Mapping[str, Any]:
+        """The parameters → values of the controls. Those that are not named stay as they are on the page."""
         ...
 
 

@@ -318,6 +318,6 @@ def _id(given: str) -> str:
 
 def _report(task: Task, decided: Plan, seconds: float) -> str:
     """ "img2img: 2 pictures of 512x512 in 8.3 s"."""
-    count, job = sum(not image.grid and not image.beside for image in task.images), decided.jobs[0]
+    count, job = task.hidden + sum(not image.grid and not image.beside for image in task.images), decided.jobs[0]
     stopped = " (interrupted)" if task.interrupted else ""
     return f"{decided.tab}: {count} picture{'s' if count != 1 else ''} of {job.width}x{job.height}, {job.sampling.steps} steps, in {seconds:.1f} s{stopped}"

@@ -74,6 +74,8 @@ class Task:
         self.plan: Plan | None = None  # of a script: that of its first picture
         self.planned: tuple[PlannedImage, ...] = ()  # every picture of every plan
         self.images: tuple[SavedImage, ...] = ()  # in the order drawn, then the grid
+        self.hidden = 0  # pictures that were among them
+        self.taken_back: dict[tuple[int, str], Path] = {}  # their files by place and name: a page may just be asking for one
         self.comments: tuple[str, ...] = ()
         self.extra: dict[str, str] = {}  # infotext fields that plan and run added
         self.status = ""  # "Loading checkpoint …"; "" while sampling
@@ -183,8 +185,12 @@ class Task:
 
     def hide(self, images: Iterable[SavedImage]) -> None:
         """These very ones; their files stay."""
-        hidden = {id(image) for image in images}
-        self.images = tuple(image for image in self.images if id(image) not in hidden)
+        unwanted = {id(image) for image in images}
+        left = tuple(image for image in self.images if id(image) not in unwanted)
+        files = ((place, image.path) for place, image in enumerate(self.images) if id(image) in unwanted and image.path)
+        self.taken_back |= {(place, path.name): path for place, path in files}
+        self.hidden += len(self.images) - len(left)
+        self.images = left
         self.revision += 1
 
     def forget_pixels(self, *, unsaved: bool = False) -> None:

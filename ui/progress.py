@@ -114,7 +114,8 @@ def _task(service: GenerationService, task: Task) -> dict[str, object]:
         "position": service.queue_position(task) if task.state == "queued" else 0,
         "preview": task.preview_revision,
         "images": len(task.images),
-        "pictures": sum(not (image.grid or image.beside) for image in task.images),
+        "hidden": task.hidden,
+        "pictures": sum(not (image.grid or image.beside) for image in task.images) + task.hidden,
         "batch_size": task.request.batch_size if task.request.script is None else 1,  # a script counts its pictures
         "batch": task.batch,
         "batches": task.batches,
@@ -132,6 +133,7 @@ def _picture(task: Task, index: int) -> dict[str, object]:
         "infotext": image.infotext,
         "grid": image.grid,
         "beside": image.beside,
+        "front": image.front,
         "values": _values(infotext.read(image.infotext)),
     }
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -89,20 +90,24 @@ def _file_routes(router: APIRouter, service: GenerationService) -> None:
     async def read_image(task_id: str, index: int, name: str) -> Response:
         task = _found(service, task_id)
         if not (0 <= index < len(task.images) and progress.file_name(task, index) == name):
-            raise HTTPException(404, "No such picture")
+            return _file(task.taken_back.get((index, name)))
         image = task.images[index]
         if image.path is None and image.pixels is not None:
             return Response(_png(image.pixels, image.infotext), media_type="image/png", headers=A_DAY)
-        media_type = progress.MEDIA_TYPES.get(image.path.suffix.lower()) if image.path else None
-        if media_type is None or not image.path or not image.path.is_file():
-            raise HTTPException(404, "This picture is not there any more")
-        return FileResponse(image.path, media_type=media_type, headers=A_DAY)
+        return _file(image.path)
 
 
 def _listing_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/examples")
     def read_examples(checkpoint: str = "") -> dict[str, object]:
         return {"examples": quicksettings.examples(service.catalog.find("checkpoint", checkpoint)) if checkpoint else []}
+
+
+def _file(path: Path | None) -> Response:
+    media_type = progress.MEDIA_TYPES.get(path.suffix.lower()) if path else None
+    if path is None or media_type is None or not path.is_file():
+        raise HTTPException(404, "This picture is not there any more")
+    return FileResponse(path, media_type=media_type, headers=A_DAY)
 
 
 def _png(pixels: Image.Image, infotext: str) -> bytes:

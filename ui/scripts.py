@@ -14,7 +14,7 @@ from backend.controls import Control, Update, choices
 from backend.errors import WebUIError
 from backend.plugins import Hooks, Owned
 from backend.request import ScriptCall
-from backend.scripts import Part, Script
+from backend.scripts import TABS, Part, ReadsInfotext, Script
 from backend.service import GenerationService
 from ui.events import QUICK
 from ui.sources import picture
@@ -68,13 +68,20 @@ def build(service: GenerationService, blocks: gr.Blocks, tab: str) -> Scripts:
 
 
 def pasted(hooks: Hooks, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the parameters of a picture say of parts, by the names of their controls on a page."""
+    """What the parameters of a picture say of parts and of its script, by the names of their controls on a page."""
     found: dict[str, Any] = {}
-    for owned in {owned.of.title: owned for tab in ("txt2img", "img2img") for owned in hooks.parts(tab)}.values():
-        where = f"read_infotext of {owned.of.title}"
-        read = hooks.guarded(owned.extension, where, {}, lambda sentence: None, lambda: dict(owned.of.read_infotext(labels)))  # noqa: B023
-        found |= {f"part/{_plain(owned.of.title)}/{key}": list(value) if isinstance(value, tuple) else value for key, value in read.items()}
+    for owned in {owned.of.title: owned for tab in TABS for owned in hooks.parts(tab)}.values():
+        found |= _read_back(hooks, owned, labels, "part")
+    for owned in {owned.of.title: owned for tab in TABS for owned in hooks.scripts(tab)}.values():
+        if isinstance(owned.of, ReadsInfotext) and labels.get("Script", "").lower() == owned.of.title.lower():
+            found |= {CHOSEN: owned.of.title, **_read_back(hooks, owned, labels, "script")}
     return found
+
+
+def _read_back(hooks: Hooks, owned: Owned[Any], labels: Mapping[str, str], kind: str) -> dict[str, Any]:
+    title = owned.of.title
+    read = hooks.guarded(owned.extension, f"read_infotext of {title}", {}, lambda sentence: None, lambda: dict(owned.of.read_infotext(labels)))
+    return {f"{kind}/{_plain(title)}/{key}": list(value) if isinstance(value, tuple) else value for key, value in read.items()}
 
 
 def _scripts(service: GenerationService, tab: str, made: dict[str, Component], files: dict[str, Control], uploads: dict[str, Control]) -> None:
@@ -206,7 +213,7 @@ def _textbox(control: Control, common: dict[str, Any], service: GenerationServic
 def _dropdown(control: Control, common: dict[str, Any], service: GenerationService) -> Component:
     value = list(control.default or ()) if control.multiple else control.default
     custom = control.any_choice or bool(control.choices_of)
-    known = list(choices(control, service.catalog))
+    known = [choice for choice in choices(control, service.catalog) if choice not in control.unavailable]
     return gr.Dropdown(choices=known, value=value, multiselect=control.multiple or None, allow_custom_value=custom, **common)
 
 

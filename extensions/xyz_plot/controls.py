@@ -1,6 +1,7 @@
 """The controls of a plot, in the order of A1111's script_args, and how they change each other on the page."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from backend.catalog import Catalog
@@ -12,10 +13,10 @@ from extensions.xyz_plot.notation import join, split
 from extensions.xyz_plot.plot import NAMES
 
 _FLAGS = (
-    ("draw_legend", "Draw legend", True, "flags"),
+    ("draw_legend", "Draw legend", True, "pictures"),
     ("include_lone_images", "Include Sub Images", False, "pictures"),
     ("include_sub_grids", "Include Sub Grids", False, "pictures"),
-    ("no_fixed_seeds", "Keep -1 for seeds", False, "flags"),
+    ("no_fixed_seeds", "Keep -1 for seeds", False, "seeds"),
     ("vary_seeds_x", "Vary seeds for X", False, "seeds"),
     ("vary_seeds_y", "Vary seeds for Y", False, "seeds"),
     ("vary_seeds_z", "Vary seeds for Z", False, "seeds"),
@@ -39,8 +40,17 @@ def _of_axis(name: str, tab: str, offers: Mapping[str, tuple[str, ...]]) -> tupl
     row = f"{name} axis"
 
     def react(values: Mapping[str, Any]) -> dict[str, Update]:
-        """Another type has other values."""
-        return _axis(name, {**values, f"{name}_values_dropdown": ()}, offers)
+        """Another type has another list; what was chosen stays as far as it is in it.
+
+        A value that stays is not sent back: a swap may just have set another.
+        """
+        updates = _axis(name, values, offers)
+        kept = tuple(values[f"{name}_values_dropdown"] or ()) == updates[f"{name}_values_dropdown"].value
+        return {
+            f"{name}_values": replace(updates[f"{name}_values"], value=None),
+            f"{name}_values_dropdown": replace(updates[f"{name}_values_dropdown"], value=None) if kept else updates[f"{name}_values_dropdown"],
+            f"fill_{name}": updates[f"fill_{name}"],
+        }
 
     def fill(values: Mapping[str, Any]) -> dict[str, Update]:
         offered = offers.get(values[f"{name}_type"], ())
@@ -53,6 +63,7 @@ def _of_axis(name: str, tab: str, offers: Mapping[str, tuple[str, ...]]) -> tupl
             label=f"{name.upper()} type",
             default="Seed" if name == "x" else NOTHING,
             choices=labels,
+            unavailable=tuple(axis.label for axis in axes(tab) if axis.missing),
             type_index=True,
             row=row,
             react=react,
@@ -68,7 +79,7 @@ def _of_axis(name: str, tab: str, offers: Mapping[str, tuple[str, ...]]) -> tupl
             row=row,
             visible=False,
         ),
-        Control(key=f"fill_{name}", kind="button", label="📒", info="Fill in all values", row=row, visible=False, react=fill),
+        Control(key=f"fill_{name}", kind="button", label="Fill all", row=row, visible=False, react=fill),
     )
 
 

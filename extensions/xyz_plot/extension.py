@@ -12,6 +12,7 @@ from backend.images.legend import Colors
 from backend.request import GenerationRequest
 from backend.scripts import Script, Session
 from backend.settings import Settings
+from backend.tasks import SavedImage
 from extensions.xyz_plot.controls import controls
 from extensions.xyz_plot.grids import Cell, Look, draw_sheet, draw_whole, typical_size
 from extensions.xyz_plot.order import order
@@ -33,16 +34,21 @@ class XyzPlot:
         check_size(axes, request, session.settings)
         request = request if keep else session.fixed(request)
         vary = tuple(values[f"vary_seeds_{name}"] for name in NAMES)
-        cells = _draw_cells(request, axes, vary, session)
-        if any(cell.images for cell in cells.values()):
-            _show_grids(axes, cells, values, request, session)
+        cells, broken_off = _draw_cells(request, axes, vary, session)
+        drawn = [cells[place] for place in sorted(cells, key=lambda place: place[::-1]) if cells[place].images]
+        if drawn:
+            _show_grids(axes, cells, drawn, values, request, session)
+            if not values["include_lone_images"]:
+                session.hide([*(image for cell in drawn for image in cell.images), *broken_off])
 
     def read_infotext(self, labels: Mapping[str, str]) -> Mapping[str, Any]:
         return read_infotext(labels)
 
 
-def _draw_cells(request: GenerationRequest, axes: tuple[AxisValues, ...], vary: Sequence[bool], session: Session) -> dict[Place, Cell]:
-    """Until all are there, or Interrupt is pressed."""
+def _draw_cells(
+    request: GenerationRequest, axes: tuple[AxisValues, ...], vary: Sequence[bool], session: Session
+) -> tuple[dict[Place, Cell], tuple[SavedImage, ...]]:
+    """Until all are there, or Interrupt is pressed; and what it broke off."""
     places = list(order([len(each.values) for each in axes], [each.axis.cost for each in axes]))
     session.expect(len(places) * request.batch_size * request.n_iter)
     cells: dict[Place, Cell] = {}
@@ -52,12 +58,12 @@ def _draw_cells(request: GenerationRequest, axes: tuple[AxisValues, ...], vary: 
         name = ", ".join(filter(None, (each.labels[index] for each, index in zip(axes, place, strict=True))))
         try:
             cells[place] = _draw_cell(request, axes, place, vary, cells.values(), f"{number} of {len(places)}: {name}", session)
-        except Interrupted:
-            break
+        except Interrupted as stop:
+            return cells, stop.pictures
         except WebUIError as error:
             cells[place] = Cell(error=str(error))
             session.comment(f"{ERROR}{name}: {error}")
-    return cells
+    return cells, ()
 
 
 def _draw_cell(
@@ -70,21 +76,25 @@ def _draw_cell(
     return Cell(request=wanted, images=session.draw(wanted, note=note))
 
 
-def _show_grids(axes: tuple[AxisValues, ...], cells: Mapping[Place, Cell], values: Mapping[str, Any], request: GenerationRequest, session: Session) -> None:
-    """The whole first, then each sheet of it, then the pictures, as far as they are wanted."""
+def _show_grids(
+    axes: tuple[AxisValues, ...],
+    cells: Mapping[Place, Cell],
+    drawn: Sequence[Cell],
+    values: Mapping[str, Any],
+    request: GenerationRequest,
+    session: Session,
+) -> None:
+    """The whole, then each sheet of it, where they are wanted. drawn: the cells that have pictures."""
     settings = session.settings
     colors = Colors(background=settings["grid_background_color"], active=settings["grid_text_active_color"], inactive=settings["grid_text_inactive_color"])
     look = Look(legend=values["draw_legend"], margin=int(values["margin_size"]), colors=colors, size=typical_size(cells.values(), request))
     sheets = [draw_sheet(axes, cells, z, look) for z in range(len(axes[2].values))]
-    drawn = [cells[place] for place in sorted(cells, key=lambda place: place[::-1]) if cells[place].images]
     session.add(draw_whole(axes, sheets, look), session.infotext(drawn[0].images, infotext_fields(axes, XyzPlot.title)), grid=True, front=True)
     if values["include_sub_grids"]:
         for z, sheet in enumerate(sheets):
             first = next((cells[place] for place in sorted(cells) if place[2] == z and cells[place].images), drawn[0])
             told = session.infotext(first.images, infotext_fields(axes[:2], XyzPlot.title))
             session.add(sheet, told, grid=True, front=True, save=None if len(sheets) > 1 else False)
-    if not values["include_lone_images"]:
-        session.hide(image for cell in drawn for image in cell.images)
 
 
 @hooks.hookimpl

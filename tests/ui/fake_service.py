@@ -95,6 +95,7 @@ class FakeSaved:
     pixels: Image.Image | None = None
     seed: int = 0
     grid: bool = False
+    front: bool = False
     beside: bool = False
 
     @property
@@ -123,6 +124,8 @@ class FakeTask:
     preview: bytes | None = None
     preview_revision: int = 0
     images: list[FakeSaved] = field(default_factory=list)
+    hidden: int = 0
+    taken_back: dict[tuple[int, str], Path] = field(default_factory=dict)
     comments: tuple[str, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)

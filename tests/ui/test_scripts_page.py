@@ -145,6 +145,15 @@ def test_none_is_no_script() -> None:
     assert scripts.take({"script": "None", "script/a/b": 1}) == {}
 
 
+def test_a_script_that_reads_parameters_is_chosen_by_them(service: GenerationService, tmp_path: Path) -> None:
+    code = CODE.replace("class Lines:", "class Lines:\n    def read_infotext(self, labels):\n        return {'first': labels['First'], 'how': ('one',)}\n")
+    write_extension(tmp_path, "reading", code)
+    hooks = load(tmp_path, disabled_extensions=["lines"])
+    found = pasted(hooks, {"Script": "lines / <B>ROWS</B>", "First": "x"})
+    assert found == {"script": "Lines / <b>rows</b>", "script/lines__browsb/first": "x", "script/lines__browsb/how": ["one"]}
+    assert pasted(hooks, {"Script": "Other", "First": "x"}) == {}
+
+
 def test_what_the_parameters_say_of_a_part_goes_to_its_controls(service: GenerationService) -> None:
     assert pasted(service.hooks, {"Mark": "x"}) == {"part/mark/on": True, "part/mark/text": "x"}
     assert pasted(service.hooks, {"Steps": "3"}) == {}

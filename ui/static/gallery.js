@@ -6,6 +6,7 @@ webui.gallery = (() => {
     const root = element.querySelector('.results') || element;
     let shown = null; // id of the task whose pictures are in the gallery
     let pictures = []; // of that task
+    let hidden = 0; // pictures that it has taken back
     let chosen = -1; // index in pictures; -1: the newest, and the preview while one is being drawn
     let drawing = ''; // id of the task that runs or waits
     let refusal = ''; // why the last press of Generate made no task
@@ -13,7 +14,12 @@ webui.gallery = (() => {
     let announced = '';
 
     const part = selector => root.querySelector(selector);
-    const picture = () => pictures[chosen < 0 ? pictures.length - 1 : chosen];
+    const picture = () => pictures[chosen < 0 ? newest() : chosen];
+    // Of a task that has ended: the one that its script put first.
+    const newest = () => {
+      const front = drawing ? -1 : pictures.findIndex(one => one.front);
+      return front < 0 ? pictures.length - 1 : front;
+    };
     const plural = (number, word) => `${number} ${word}${number === 1 ? '' : 's'}`;
 
     const start = () => {
@@ -47,16 +53,18 @@ webui.gallery = (() => {
     const load = async tasks => {
       const task = [...tasks].reverse().find(one => one.images);
       if (!task && tasks.some(one => one.id === shown)) return drop();
-      if (!task || (task.id === shown && task.images === pictures.length)) return;
-      const start = task.id === shown && task.images > pictures.length ? pictures.length : 0, wanted = `${task.id} ${task.images}`;
+      const same = !!task && task.id === shown && task.hidden === hidden;
+      if (!task || (same && task.images === pictures.length)) return;
+      const start = same && task.images > pictures.length ? pictures.length : 0, wanted = `${task.id} ${task.images} ${task.hidden}`;
       if (fetching === wanted) return;
       fetching = wanted;
       try {
         const answer = await webui.getJSON(`internal/task/${encodeURIComponent(task.id)}?start=${start}`);
         if (fetching !== wanted) return; // a newer answer is on its way
         pictures = start ? pictures.concat(answer.pictures) : answer.pictures;
-        if (task.id !== shown) chosen = -1;
+        if (!same) chosen = -1;
         shown = task.id;
+        hidden = task.hidden;
         if (pictures.length && tab !== 'extras') localStorage.setItem('webui-last-parameters', pictures[pictures.length - 1].infotext);
         showThumbs();
       } catch {
@@ -172,7 +180,7 @@ webui.gallery = (() => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!step || event.altKey || event.ctrlKey) return;
       event.preventDefault();
-      const from = chosen < 0 ? pictures.length - 1 : chosen;
+      const from = chosen < 0 ? newest() : chosen;
       choose((from + step + pictures.length) % pictures.length);
       part('.thumbs').children[chosen].focus();
     };

@@ -51,6 +51,7 @@ def test_pictures_are_seen_while_they_come_and_only_the_grid_at_the_end(service:
     service.skip()
     until(lambda: len(task.images) == 1)
     assert not task.images[0].grid
+    until(lambda: task.batch == 1 and task.step > 0)
     service.skip()
     task.wait(30)
     assert [image.grid for image in task.images] == [True]
