@@ -14,6 +14,8 @@ def allowed_folder(text: str, paths: Paths) -> Path:
     """Links are followed before it is judged. Raises WebUIError."""
     folder = Path(paths.data, text).expanduser().resolve()
     if not any(folder.is_relative_to(allowed.resolve()) for allowed in paths.browsable):
+        if not paths.browsable:
+            raise WebUIError("Folders of the server may not be named here.")
         known = ", ".join(map(str, paths.browsable))
         raise WebUIError(f"The folder {text} may not be used: allowed are {known} and what lies below them. --gradio-allowed-path adds another one.")
     return folder

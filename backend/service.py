@@ -60,11 +60,13 @@ class GenerationService:
         self.library = Library(catalog, Marks(paths.data / "library.db"))
         self.history = History(paths, lambda: settings.current, busy=lambda: self.current() is not None)
         self.styles = styles
-        self.paths = paths
+        self.paths = paths if exposure.changes else replace(paths, browsable=())  # visitors name no folders
         self.exposure = exposure
         self.hooks = hooks or Hooks()
         self._worker = worker
-        self._studio = Studio(catalog=catalog, worker=worker, paths=paths, styles=styles, hooks=self.hooks, random=random.Random(), count=self.library.count)
+        self._studio = Studio(
+            catalog=catalog, worker=worker, paths=self.paths, styles=styles, hooks=self.hooks, random=random.Random(), count=self.library.count
+        )
         self._changed = Condition()
         self._queue: list[Task] = []
         self._running: Task | None = None

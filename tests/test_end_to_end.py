@@ -117,6 +117,33 @@ def test_a_reload_in_mid_job_gets_it_back(page: Txt2img, program: Program):
     assert page.infotext().startswith("house\nSteps: 60, ")
 
 
+def test_what_a_stroke_covers_is_drawn_anew_and_nothing_else(page: Txt2img, program: Program, tmp_path: Path):
+    start = Image.linear_gradient("L").resize((128, 128)).convert("RGB")
+    start.save(tmp_path / "start.png")
+    tab = page.page
+    tab.get_by_role("tab", name="img2img", exact=True).click()
+    tab.set_input_files(".sources .choose", tmp_path / "start.png")
+    tab.click(".sources .modes [data-mode=inpaint]")
+    box = tab.locator(".sources .strokes").bounding_box()
+    assert box
+    tab.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2)
+    tab.mouse.up()
+    tab.fill("#img2img_prompt textarea", "a red apple")
+    tab.locator("#img2img_steps input[type=number]").fill("8")
+    tab.locator("#img2img_mask_blur input[type=number]").fill("0")
+    tab.locator("#img2img_denoising_strength input[type=number]").fill("1")
+    tab.locator("#img2img_denoising_strength input[type=number]").blur()
+    tab.click("#img2img_generate")
+    tab.wait_for_selector("#img2img_gallery .infotext:not([hidden])", timeout=120_000)
+    (saved,) = (program.data / "outputs" / "img2img-images").glob("*/*.png")
+    assert "Steps: 8, Sampler: DPM++ 2M" in read_infotext(saved.read_bytes())
+    changed = np.any(np.asarray(Image.open(saved)) != np.asarray(start), axis=2)
+    assert changed[64, 52:76].mean() > 0.8, "below the stroke"
+    assert not changed[:, :20].any() and not changed[:20].any() and not changed[-20:].any(), "all that is far from it is the picture as it was"
+
+
 def test_interrupt_ends_a_picture_early_and_the_next_one_is_drawn(page: Txt2img, program: Program):
     draw(page, "rocket", steps=150)
     page.wait_running(seconds=60)

@@ -23,7 +23,7 @@ MASK_FIELDS = ("mask_blur", "inpainting_mask_invert", "inpainting_fill", "inpain
 
 
 def build(tab: str, service: GenerationService) -> gr.HTML:
-    may = bool(service.paths.browsable) and any(owned.of.title == BATCH for owned in service.hooks.scripts(tab))
+    may = bool(service.paths.browsable) and service.exposure.changes and any(owned.of.title == BATCH for owned in service.hooks.scripts(tab))
     return gr.HTML(
         html_template=SHELL,
         js_on_load=f"webui.canvas.attach(element, '{tab}', {json.dumps(may)})",

@@ -92,6 +92,7 @@ def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: 
 def _asked(service: GenerationService, form: bind.Form, values: tuple[object, ...], pictures: str, tab: str) -> Iterator[dict[str, Any]]:
     """Values of each request that one press makes. pictures: those that img2img starts from, or the one that ✨ enlarges."""
     if folder := sources.folder(pictures) if tab == "img2img" else {}:
+        service.exposure.check("read and write folders of the server")
         yield sources.of_folder(form.values(values), folder, service.paths)
     elif tab == "img2img":
         yield from sources.requests(form.values(values), pictures)

@@ -39,6 +39,8 @@ class Img2imgBatch:
         )
 
     def run(self, request: GenerationRequest, values: Mapping[str, Any], session: Session) -> None:
+        if not values["input_dir"]:
+            raise WebUIError("Name the input directory.")
         files = pictures_of(allowed_folder(values["input_dir"], session.paths))
         masks = pictures_of(allowed_folder(values["inpaint_mask_dir"], session.paths)) if values["inpaint_mask_dir"] else ()
         session.expect(len(files) * request.n_iter * request.batch_size)

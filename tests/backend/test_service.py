@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from backend.errors import EngineFailed, NotFound, WebUIError
+from backend.exposure import Exposure
+from backend.extras_request import ExtrasRequest
 from backend.infotext import read
 from backend.request import Hires
 from backend.service import FRESH, GenerationService
@@ -217,6 +219,16 @@ def test_a_deleted_picture_leaves_the_disk_and_its_task_also_where_its_pixels_ar
     assert (first.path.exists(), second.path.exists()) == (False, True)
     service.delete_picture(task.id, first)
     assert len(task.images) == 1
+
+
+def test_visitors_of_an_open_server_name_no_folders(service: GenerationService, tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "mine.png")
+    worker = LocalWorker(FakeEngine())  # type: ignore[arg-type]
+    visited = GenerationService(service.settings, service.catalog, worker, service.paths, service.styles, Exposure(open=True, changes=False))
+    asked = ExtrasRequest(input_folder=".")
+    refused, done = visited.submit_extras(asked).wait(PATIENCE), service.submit_extras(asked).wait(PATIENCE)
+    visited.close()
+    assert (refused.error, done.error) == ("Folders of the server may not be named here.", None)
 
 
 def test_pictures_of_a_task_that_draws_are_not_deleted(opened):

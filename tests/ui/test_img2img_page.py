@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from backend.errors import WebUIError
+from backend.exposure import Exposure
 from tests.ui.fake_service import FakeService
 from tests.ui.page import Txt2img
 from ui import sources
@@ -132,6 +133,10 @@ def test_a_directory_is_one_task_of_the_script_for_it(img2img: Page, service: Fa
         {"input_dir": "in", "output_dir": "out", "use_png_info": True, "png_info_props": ["Seed"]},
     )
     expect(img2img.locator("#img2img_script_list")).to_have_count(0)
+    service.exposure = Exposure(open=True, changes=False)
+    img2img.click("#img2img_generate")
+    expect(img2img.locator("#img2img_gallery .error")).to_contain_text("read and write folders of the server")
+    assert len(service.tasks()) == 1
 
 
 def test_keys_zoom_move_and_fill_the_screen(img2img: Page, tmp_path: Path) -> None:

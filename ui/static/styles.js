@@ -69,7 +69,11 @@ webui.styles = (() => {
   };
 
   return {
-    attach: (element, fire) => { changed.push(fire); },
+    attach(element, fire) {
+      changed.push(fire);
+      const box = element.closest('.toprow-tools')?.querySelector('.styles input');
+      if (box) box.placeholder = 'Styles';
+    },
     async edit(name) {
       tab = name;
       if (!dialog) build();
