@@ -69,6 +69,9 @@ class RunningScript:
         drawn = {name: self._studio.random.randrange(2**32) for name in ("seed", "subseed") if getattr(seed, name) == -1}
         return replace(request, seed=replace(seed, **drawn))
 
+    def decide(self, request: GenerationRequest) -> Plan:
+        return self._drawing.decide(replace(request, script=None))[0]
+
     def draw(
         self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "", extra: Mapping[str, str] = NO_LABELS
     ) -> tuple[SavedImage, ...]:

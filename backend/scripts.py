@@ -48,6 +48,10 @@ class Session(Protocol):
         """With its seeds drawn: -1 is a number from here on."""
         ...
 
+    def decide(self, request: GenerationRequest) -> Plan:
+        """What `draw` would have the engine do, parts and prompt syntaxes included; nothing is drawn. Raises WebUIError."""
+        ...
+
     def draw(
         self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "", extra: Mapping[str, str] = NO_LABELS
     ) -> tuple[SavedImage, ...]:

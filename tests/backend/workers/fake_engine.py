@@ -9,7 +9,7 @@ from threading import Event as Flag
 from PIL import Image
 
 from backend.errors import Interrupted, NotFound, WebUIError
-from backend.job import ExtrasJob, GeneratedImage, GenerateJob, HiresOptions, LoadJob
+from backend.job import ExtrasJob, GeneratedImage, GenerateJob, HiresOptions, LoadJob, ToolJob
 from backend.progress import CancelToken, Event, FirstPass, Preview, Status, Step
 
 
@@ -56,6 +56,9 @@ class FakeEngine:
 
     def load(self, job: LoadJob, on_event: Callable[[Event], None]) -> None:
         self.loads.append(job.model and job.model.checkpoint.name)
+
+    def make(self, job: ToolJob, on_event: Callable[[Event], None], cancel: CancelToken) -> None:
+        """Nothing."""
 
     def memory(self) -> dict[str, object]:
         return {"ram": {"free": 2.0, "used": 1, "total": 3.0}, "cuda": {"error": "unavailable"}}
