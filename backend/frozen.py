@@ -21,10 +21,13 @@ SECTION_KEYS: Mapping[str, str] = {
     "Extra Networks": "extra_networks",
     "Prompt editing": "ui_prompt_editing",
     "Gallery": "ui_gallery",
+    "UI alternatives": "ui_alternatives",
+    "Notifications": "ui",
     "Live previews": "ui",
     "User interface": "ui",
     "Infotext": "infotext",
     "Sampler parameters": "sampler-params",
+    "Extensions": "extensions",
 }
 
 

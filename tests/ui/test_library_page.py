@@ -64,7 +64,7 @@ def test_notes_and_the_last_picture_are_written_beside_the_file_and_its_card_fol
     expect(dialog.locator("[name='activation text']")).to_have_value("cat")
     dialog.locator("[name='preferred weight']").fill("0.6")
     dialog.locator("[name=description]").fill("<b>lines</b>")
-    expect(dialog.locator("details")).to_contain_text("indian-ink")
+    expect(dialog.locator("details", has_text="What the file says")).to_contain_text("indian-ink")
     dialog.get_by_text("Use last picture as preview").click()
     expect(dialog.get_by_text("The picture is its preview now")).to_be_visible()
     dialog.get_by_text("Save").click()
