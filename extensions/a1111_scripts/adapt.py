@@ -155,6 +155,8 @@ def _beside(host: Host, script: Script, component: Component, keys: Mapping[int,
 
 
 def _control(host: Host, script: Script, component: Component, keys: Mapping[int, str]) -> Control:
+    if component.kind == "text":
+        return Control(key=keys[id(component)], kind="text", label=_plain(str(component.value or "")), visible=component.visible)
     kind: Any = component.kind if component.kind in ("slider", "number", "textbox", "checkbox", "dropdown", "radio", "checkboxgroup", "image") else "state"
     shown, default = tuple(str(label) for label, _ in component.choices), _default(component)
     return Control(

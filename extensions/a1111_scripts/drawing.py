@@ -201,9 +201,11 @@ def _set_up_prompts(p: Any, session: Session) -> None:
     count = int(p.batch_size) * int(p.n_iter)
     styles = StyleFiles(session.paths.styles_files).table if p.styles else StyleTable()
     prompts, negatives = _each(p.prompt, count), _each(p.negative_prompt, count)
-    hires = _each(_own(p, "hr_prompt", p.prompt), count), _each(_own(p, "hr_negative_prompt", p.negative_prompt), count)
     p.all_prompts, p.all_negative_prompts = _styled(styles, prompts, negatives, p.styles)
-    p.all_hr_prompts, p.all_hr_negative_prompts = _styled(styles, *hires, p.styles)
+    p.all_hr_prompts = p.all_hr_negative_prompts = None
+    if p.enable_hr:
+        hires = _each(_own(p, "hr_prompt", p.prompt), count), _each(_own(p, "hr_negative_prompt", p.negative_prompt), count)
+        p.all_hr_prompts, p.all_hr_negative_prompts = _styled(styles, *hires, p.styles)
     p.main_prompt, p.main_negative_prompt = p.all_prompts[0], p.all_negative_prompts[0]
     p.seed, p.subseed = (value if isinstance(value, list) else get_fixed_seed(value) for value in (p.seed, p.subseed))
     step = 1 if not p.subseed_strength else 0

@@ -162,5 +162,18 @@ def test_a_script_whose_ui_fails_is_named_and_left_out(tmp_path: Path):
     assert (task.error, read(task.images[0].infotext)["Prompt"]) == (None, "t")
 
 
+def test_a_sentence_that_ui_returns_has_its_place_among_the_arguments(tmp_path: Path):
+    code = CHOSEN.replace('return gr.Textbox("t", label="Only")', 'return [gr.HTML("<p>Read this</p>"), gr.Textbox("t", label="Only")]')
+    write(tmp_path, "told", told=code.replace("def run(self, p, only)", "def run(self, p, html, only)").replace("p.prompt = only", "p.prompt = only + html"))
+    with carrying(tmp_path) as service:
+        script = service.hooks.script("chosen one", "img2img")
+        sentence, only = service.hooks.controls(script, "img2img", service.catalog, service.settings.current)
+        given = service.hooks.positional(script, ["", "words"], "img2img", service.catalog, service.settings.current)
+        init = InitImage(images=(Image.new("RGB", (16, 8)),))
+        (image,) = service.submit(ask(script=ScriptCall(title="chosen one", values=given), init=init)).wait(PATIENCE).images
+    assert (sentence.kind, sentence.label, sentence.positional, only.label) == ("text", "Read this", True, "Only")
+    assert read(image.infotext)["Prompt"] == "words<p>Read this</p>"
+
+
 def test_places_are_those_of_the_arguments(controls):
     assert from_positions(controls, [True, 0.5], CATALOG)["arg1"] == 0.5
