@@ -50,6 +50,7 @@ class Control:
     placeholder: str = ""
     info: str = ""
     beside: bool = False  # it has no place among A1111's script_args
+    place: int | None = None  # in there, where it is another one than on the page
     row: str = ""  # controls that follow one another with one row name stand side by side
     visible: bool = True  # at the start
     react: React | None = None  # on the page, when it is changed or pressed: all values → what changes. Any thread.
@@ -92,10 +93,16 @@ def complete(controls: Sequence[Control], given: Mapping[str, Any], catalog: Cat
     return {control.key: _read(control, given.get(control.key), catalog) for control in controls if control.has_value}
 
 
+def places(controls: Sequence[Control]) -> list[Control]:
+    """Those that A1111's script_args name, in their order there."""
+    positional = [control for control in controls if control.positional]
+    order = {control.key: place if control.place is None else control.place for place, control in enumerate(positional)}
+    return sorted(positional, key=lambda control: order[control.key])
+
+
 def from_positions(controls: Sequence[Control], args: Sequence[Any], catalog: Catalog) -> dict[str, Any]:
     """A1111's positional arguments by key: a missing tail has the defaults, what is too much is passed over. Raises WebUIError."""
-    positions = [control for control in controls if control.positional]
-    given = {control.key: _at(control, value, catalog) for control, value in zip(positions, args, strict=False) if control.has_value}
+    given = {control.key: _at(control, value, catalog) for control, value in zip(places(controls), args, strict=False) if control.has_value}
     return complete(controls, given, catalog)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from backend.api.builtin_scripts import BUILTIN
 from backend.api.pictures import decoded
 from backend.api.schemas import ExtensionItem, ScriptInfo, ScriptsList
-from backend.controls import Control, choices
+from backend.controls import Control, choices, places
 from backend.errors import WebUIError
 from backend.extension_store import ExtensionStore
 from backend.flags import Flags
@@ -83,8 +83,7 @@ def _values(service: GenerationService, owned: Owned[Script] | Owned[Part], args
             raise WebUIError(f"{owned.of.title} has no control {min(unknown)!r}. Known: {', '.join(control.key for control in controls)}.")
         by_key = {control.key: control for control in controls}
         return hooks.values(owned, {key: _picture(by_key[key], value, service) for key, value in args.items()}, tab, catalog, settings)
-    places = [control for control in controls if control.positional]
-    given = [_picture(control, value, service) for control, value in zip(places, args, strict=False)]
+    given = [_picture(control, value, service) for control, value in zip(places(controls), args, strict=False)]
     return hooks.positional(owned, given, tab, catalog, settings)
 
 
@@ -99,7 +98,7 @@ def _infos(service: GenerationService, tab: str) -> Iterator[dict[str, Any]]:
     for owned, always_on in (*((one, False) for one in service.hooks.scripts(tab)), *((one, True) for one in service.hooks.parts(tab))):
         try:
             controls = service.hooks.controls(owned, tab, service.catalog, service.settings.current)
-            args = [_arg(control, service) for control in controls if control.positional]
+            args = [_arg(control, service) for control in places(controls)]
         except WebUIError:
             continue
         yield {"name": owned.of.title.lower(), "is_alwayson": always_on, "is_img2img": tab == "img2img", "args": args}

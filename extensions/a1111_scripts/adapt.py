@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -132,19 +133,19 @@ def controls(host: Host, title: str, tab: str, catalog: Catalog, settings: Setti
 
 
 def _controls(host: Host, script: Script, root: Component) -> Iterator[Control]:
-    """Those that `ui` returned, in that order, which is that of the arguments; sentences and buttons where they were made."""
+    """In the order of their making, as A1111 shows them; their places are those in what `ui` returned."""
     returned = tuple(script.controls or ())
     keys = {id(component): f"arg{place}" for place, component in enumerate(returned)}
     made = [component for component in root.inside() if component.kind]
-    pending = [component for component in made if id(component) not in keys and component.kind in ("text", "button")]
-    keys |= {id(component): f"beside{number}" for number, component in enumerate(pending)}
-    order = {id(component): place for place, component in enumerate(made)}
-    for component in returned:
-        while pending and order[id(pending[0])] < order.get(id(component), 0):
-            yield _beside(host, script, pending.pop(0), keys)
-        yield _control(host, script, component, keys)
-    for component in pending:
-        yield _beside(host, script, component, keys)
+    beside = [component for component in made if id(component) not in keys and component.kind in ("text", "button")]
+    keys |= {id(component): f"beside{number}" for number, component in enumerate(beside)}
+    known = {id(component) for component in made}
+    for component in (*made, *(component for component in returned if id(component) not in known)):
+        key = keys.get(id(component), "")
+        if key.startswith("arg"):
+            yield replace(_control(host, script, component, keys), place=int(key.removeprefix("arg")))
+        elif key:
+            yield _beside(host, script, component, keys)
 
 
 def _beside(host: Host, script: Script, component: Component, keys: Mapping[int, str]) -> Control:

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from app import build
-from backend.controls import from_positions
+from backend.controls import from_positions, places
 from backend.flags import parse_flags
 from backend.infotext import read
 from backend.request import InitImage, ScriptCall
@@ -173,6 +173,16 @@ def test_a_sentence_that_ui_returns_has_its_place_among_the_arguments(tmp_path: 
         (image,) = service.submit(ask(script=ScriptCall(title="chosen one", values=given), init=init)).wait(PATIENCE).images
     assert (sentence.kind, sentence.label, sentence.positional, only.label) == ("text", "Read this", True, "Only")
     assert read(image.infotext)["Prompt"] == "words<p>Read this</p>"
+
+
+def test_controls_are_shown_as_they_were_made_and_named_by_their_place(tmp_path: Path):
+    body = 'first, second = gr.Textbox("a", label="First"), gr.Textbox("b", label="Second"); gr.HTML("Between"); return [second, gr.State(3), first]'
+    write(tmp_path, "turned", turned=CHOSEN.replace('return gr.Textbox("t", label="Only")', body))
+    hooks = load(tmp_path)
+    found = hooks.controls(hooks.script("chosen one", "img2img"), "img2img", CATALOG, None)  # type: ignore[arg-type]
+    assert [control.label for control in found] == ["First", "Second", "Between", ""]
+    assert [control.label for control in places(found)] == ["Second", "", "First"]
+    assert from_positions(found, ["x", 4], CATALOG) == {"arg0": "x", "arg1": 4, "arg2": "a"}
 
 
 def test_places_are_those_of_the_arguments(controls):
