@@ -63,9 +63,19 @@ class Drawing:
         return parts.change_plan(decided), parts
 
     def draw(
-        self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = True, note: str = "", extra: Mapping[str, str] = NO_LABELS
+        self,
+        request: GenerationRequest,
+        *,
+        save: bool = True,
+        show: bool = True,
+        grid: bool = True,
+        note: str = "",
+        extra: Mapping[str, str] = NO_LABELS,
+        finished: bool = True,
     ) -> tuple[SavedImage, ...]:
-        """save, show: files; the task's own pictures. extra: for their parameters. Raises WebUIError."""
+        """save, show: files; the task's own pictures. extra: for their parameters. finished: False = the picture itself is not saved yet, only what
+        comes beside it. Raises WebUIError.
+        """
         task = self._task
         decided, parts = self.decide(request)
         task.decide(decided)
@@ -80,7 +90,7 @@ class Drawing:
                 break
             for image in self._studio.worker.run(job, partial(self._hear, decided, first, save), task.cancel):
                 image = replace(image, image=parts.change_picture(image.image, decided, first + image.index))
-                pictures += self._keep(decided, first + image.index, image, save, show, extra)
+                pictures += self._keep(decided, first + image.index, image, save, show, extra, finished)
                 if task.counted:
                     self._studio.count(job)
         self._drawn += len(decided.images)
@@ -97,7 +107,7 @@ class Drawing:
             task.expect(max(task.batches, first + job.batch_size))
             task.begin_batch(first, job.batch_size)
 
-    def _keep(self, decided: Plan, index: int, image: GeneratedImage, save: bool, show: bool, extra: Mapping[str, str]) -> Iterator[SavedImage]:
+    def _keep(self, decided: Plan, index: int, image: GeneratedImage, save: bool, show: bool, extra: Mapping[str, str], finished: bool) -> Iterator[SavedImage]:
         """Saves one picture as soon as it is there. What cannot be saved stays in the task, with a comment."""
         task, settings = self._task, decided.settings
         infotext = with_labels(write(decided, index, image.extra, image.unused), extra)
@@ -110,8 +120,8 @@ class Drawing:
         task.note(lora_hashes(decided, index, image.unused))
         task.comment(*image.comments)
         seed = decided.images[index].seed
-        path = saved_or_comment(task, store) if wanted else None
-        later = store if possible and save and not task.save_samples else None
+        path = saved_or_comment(task, store) if wanted and finished else None
+        later = store if possible and save and finished and not task.save_samples else None
         yield self._show(
             show, SavedImage(pixels=image.image, path=path, infotext=infotext, seed=seed, complete=image.complete, plan=decided, index=index, save=later)
         )
@@ -119,7 +129,7 @@ class Drawing:
             store = partial(save_sample, decided, index, pixels, infotext, self._studio.paths, task.started or task.created, suffix=suffix)
             path = saved_or_comment(task, store) if wanted and kept else None
             if shown:
-                yield self._show(show, SavedImage(pixels=pixels, path=path, infotext="", seed=seed, beside=True))
+                yield self._show(show, SavedImage(pixels=pixels, path=path, infotext="", seed=seed, beside=True, plan=decided, index=index))
 
     def _show(self, show: bool, image: SavedImage) -> SavedImage:
         if show:

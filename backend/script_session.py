@@ -56,6 +56,7 @@ class RunningScript:
         self._task, self._studio = task, studio
         self._drawing = Drawing(task, studio)
         self._inside = False  # of an extension that draws in the place of the usual way
+        self._extra: Mapping[str, str] = NO_LABELS  # fields that its pictures shall have
 
     @property
     def interrupted(self) -> bool:
@@ -73,14 +74,23 @@ class RunningScript:
         return self._drawing.decide(replace(request, script=None))[0]
 
     def draw(
-        self, request: GenerationRequest, *, save: bool = True, show: bool = True, grid: bool = False, note: str = "", extra: Mapping[str, str] = NO_LABELS
+        self,
+        request: GenerationRequest,
+        *,
+        save: bool = True,
+        show: bool = True,
+        grid: bool = False,
+        note: str = "",
+        extra: Mapping[str, str] = NO_LABELS,
+        finished: bool = True,
     ) -> tuple[SavedImage, ...]:
         if self._task.interrupted:
             raise Interrupted
         request = replace(request, script=None)
-        pictures = self._taken_over(request, save, show, grid)
+        extra = {**self._extra, **extra}
+        pictures = self._taken_over(request, save, show, grid, extra)
         if pictures is None:
-            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note, extra=extra)
+            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note, extra=extra, finished=finished)
         if self._task.interrupted and not all(picture.complete for picture in pictures if not picture.grid):
             raise Interrupted(pictures=pictures)
         return pictures
@@ -96,11 +106,11 @@ class RunningScript:
             task.add(kept)
         return kept
 
-    def _taken_over(self, request: GenerationRequest, save: bool, show: bool, grid: bool) -> tuple[SavedImage, ...] | None:
+    def _taken_over(self, request: GenerationRequest, save: bool, show: bool, grid: bool, extra: Mapping[str, str]) -> tuple[SavedImage, ...] | None:
         """What an extension has drawn in the place of the usual way; inside of its hook none is asked."""
         if self._inside:
             return None
-        self._inside, several, self._drawing.several = True, self._drawing.several, True
+        self._inside, several, self._drawing.several, self._extra = True, self._drawing.several, True, extra
         try:
             for extension, act in self._studio.hooks.filling("draw", request=request, session=self, save=save, show=show, grid=grid):
                 try:
@@ -113,7 +123,7 @@ class RunningScript:
                     return tuple(pictures)
             return None
         finally:
-            self._inside, self._drawing.several = False, several
+            self._inside, self._drawing.several, self._extra = False, several, NO_LABELS
 
     def add(self, image: Image.Image, infotext: str, *, grid: bool = False, save: bool | None = None, front: bool = False) -> None:
         decided, task = self._decided(), self._task

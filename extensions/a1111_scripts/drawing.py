@@ -28,6 +28,15 @@ class Callbacks(Protocol):
     def call(self, name: str, *arguments: Any) -> Any: ...
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A picture as the engine gave it."""
+
+    picture: SavedImage
+    asked: tuple[str, str]  # prompt and negative prompt
+    beside: list[SavedImage]  # masks, and what was drawn anew alone
+
+
 @dataclass(frozen=True, kw_only=True)
 class Walk:
     """One run of process_images. shown: each picture goes to the gallery as it is ready; of the job itself, not of those within it."""
@@ -103,32 +112,41 @@ class Walk:
             one = self._finish(drawn[pixels._index], place)
             kept.append(one)
             texts.append(one.infotext)
-        if any(not one.complete for one in drawn) and self.session.interrupted:
+            for beside in drawn[pixels._index].beside if self.shown else ():
+                self.session.keep(beside, beside.image, beside.infotext, save=False)
+        if any(not one.picture.complete for one in drawn) and self.session.interrupted:
             raise Interrupted
         return True
 
-    def _draw(self, first: int, prompts: Sequence[str], negatives: Sequence[str]) -> list[SavedImage]:
-        drawn: list[SavedImage] = []
+    def _draw(self, first: int, prompts: Sequence[str], negatives: Sequence[str]) -> list[Drawn]:
+        """What comes beside a picture is saved with it, as the settings say; the picture itself is not finished yet."""
+        drawn: list[Drawn] = []
+        save = self.saved and not self.p.do_not_save_samples
         count = min(len(prompts), len(self.p.all_seeds) - first)
         for request in chunks(self.p, first, first + count, prompts[:count], negatives[:count]):
             overrides = {**self.changed(), **request.override_settings}
             try:
-                pictures = self.session.draw(replace(request, parts=self.native_parts, override_settings=overrides), save=False, show=False)
+                pictures = self.session.draw(replace(request, parts=self.native_parts, override_settings=overrides), save=save, show=False, finished=False)
             except Interrupted as stopped:
                 pictures = stopped.pictures
-            drawn += [one for one in pictures if not one.beside and not one.grid]
+            asked = zip(request.prompts, request.negative_prompts, strict=True)
+            for one in pictures:
+                if one.beside:
+                    drawn[-1].beside.append(one)
+                else:
+                    drawn.append(Drawn(one, next(asked), []))
             if self.session.interrupted:
                 break
         return drawn
 
-    def _finish(self, picture: SavedImage, place: int) -> SavedImage:
+    def _finish(self, drawn: Drawn, place: int) -> SavedImage:
         """One picture through the scripts, its parameters, and to the disk."""
-        p = self.p
+        p, picture = self.p, drawn.picture
         own = PostprocessImageArgs(picture.image, place)
         self._call("postprocess_image", own)
         self._call("postprocess_maskoverlay", PostProcessMaskOverlayArgs(place))
         self._call("postprocess_image_after_composite", own)
-        text = self._infotext(picture, place)
+        text = self._infotext(drawn, place)
         params = self.before_saving(own.image, p, "", {"parameters": text})
         save = self.saved and not p.do_not_save_samples
         if save:
@@ -140,12 +158,14 @@ class Walk:
             self.callbacks.call("image_saved", params)
         return one
 
-    def _infotext(self, picture: SavedImage, place: int) -> str:
-        p = self.p
+    def _infotext(self, drawn: Drawn, place: int) -> str:
+        """With the prompts of the whole lists, where others were drawn."""
+        p, picture = self.p, drawn.picture
         prompt = p.prompts[place] if place < len(p.prompts) else p.prompts[-1]
         negative = p.negative_prompts[place] if place < len(p.negative_prompts) else p.negative_prompts[-1]
         index = p.iteration * int(p.batch_size) + place
-        return with_extra(_told_as(picture, prompt, negative), p, index=index, place=place)
+        told = picture.infotext if (prompt, negative) == drawn.asked else _told_as(picture, prompt, negative)
+        return with_extra(told, p, index=index, place=place)
 
     # ---- all of them
 

@@ -26,15 +26,17 @@ def write(folder: Path, extension: str, **files: str) -> Path:
     return folder / "extensions" / extension
 
 
-def load(folder: Path, *, on: bool = True, **settings: object) -> Hooks:
+def load(folder: Path, *, on: bool = True, beside: object = None, **settings: object) -> Hooks:
+    """beside: hooks of another extension."""
     chosen = Settings().override({"a1111_scripts": on, **settings})
     plugin = importlib.import_module("extensions.a1111_scripts.extension")
-    return Hooks((), {"a1111_scripts": plugin}, paths=paths_of(folder), flags=parse_flags([]), settings=chosen)
+    plugins = {"a1111_scripts": plugin} | ({"beside": beside} if beside else {})
+    return Hooks((), plugins, paths=paths_of(folder), flags=parse_flags([]), settings=chosen)
 
 
 @contextmanager
-def carrying(folder: Path, worker: Worker | None = None, **settings: object) -> Iterator[GenerationService]:
-    service = open_service(folder, worker, load(folder), **settings)
+def carrying(folder: Path, worker: Worker | None = None, beside: object = None, **settings: object) -> Iterator[GenerationService]:
+    service = open_service(folder, worker, load(folder, beside=beside), **settings)
     try:
         yield service
     finally:

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+from PIL import Image
+
+from backend.hooks import hookimpl
 from backend.infotext import read
-from backend.request import Hires
+from backend.prompts.expansion import PromptContext, PromptTexts
+from backend.request import Hires, InitImage, Inpaint, ScriptCall
 from tests.backend.stage import ask
 from tests.backend.test_service import PATIENCE
 from tests.extensions.a1111_scripts.carried import carrying, load, write
@@ -90,6 +94,52 @@ def test_what_postprocess_adds_is_shown(tmp_path: Path):
     body += "        processed.infotexts.append('turned')\n"
     task = drawn(tmp_path, body)
     assert [(image.image.size, image.infotext.startswith("turned")) for image in task.images] == [((16, 8), False), ((8, 16), True)]
+
+
+class Native:
+    """An extension of the program's own kind: a syntax of prompts, and a script that draws twice."""
+
+    title, tabs = "Pair", ("txt2img", "img2img")
+
+    def controls(self, tab, catalog, settings):
+        return []
+
+    def run(self, request, values, session):
+        for side in ("left", "right"):
+            session.draw(request, extra={"Side": side})
+
+    @hookimpl
+    def scripts(self):
+        return [self]
+
+    @hookimpl
+    def expand_prompts(self, context: PromptContext):
+        return PromptTexts(prompt=context.prompt.replace("$", "dollar"), negative_prompt=context.negative_prompt)
+
+
+BODY = "    def process(self, p):\n        p.extra_generation_params['Mine'] = 'yes'\n"
+
+
+def test_native_scripts_and_syntaxes_work_with_them(tmp_path: Path):
+    write(tmp_path, "mine", mine=BEGINNING + BODY)
+    with carrying(tmp_path, beside=Native(), return_grid=False) as service:
+        task = service.submit(ask("a $", script=ScriptCall(title="pair"))).wait(PATIENCE)
+    assert (task.error, told(task, "Prompt"), told(task, "Mine"), told(task, "Side")) == (None, ["a dollar"] * 2, ["yes"] * 2, ["left", "right"])
+
+
+def test_what_comes_beside_a_picture_is_saved_and_shown_as_without_them(tmp_path: Path):
+    mask = Image.new("L", (16, 8), "white")
+    init = InitImage(images=(Image.new("RGB", (16, 8), "red"),), inpaint=Inpaint(mask=mask))
+    settings = {"return_mask": True, "save_mask": True, "save_init_img": True}
+    found = []
+    for name, code in (("without", ""), ("with", BEGINNING + BODY)):
+        write(tmp_path / name, "mine", mine=code)
+        with carrying(tmp_path / name, return_grid=False, grid_save=False, **settings) as service:
+            task = service.submit(ask(init=init)).wait(PATIENCE)
+        files = sorted(file.relative_to(tmp_path / name).as_posix() for file in (tmp_path / name / "outputs").rglob("*.png"))
+        found.append((files, [(image.beside, image.path and image.path.name) for image in task.images], told(task, "Mine")[0]))
+    (bare, shown, _), (carried, also, mine) = found
+    assert (carried, also, mine) == (bare, shown, "yes") and len(bare) > 1
 
 
 def test_nothing_is_looked_at_while_the_setting_is_off(tmp_path: Path):
