@@ -63,7 +63,7 @@ def _draw_anew(image: Image.Image, request: GenerationRequest, overlap: int, ext
         pass
     if drawn:
         joined = join(tiles, [one.image for one in drawn] + pictures[len(drawn) :])
-        session.add(joined, session.infotext(drawn, extra), save=None)
+        session.add(joined, session.infotext(drawn, {}))
     return len(drawn) == len(pictures)
 
 

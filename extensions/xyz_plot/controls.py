@@ -76,10 +76,10 @@ def _of_axis(name: str, tab: str, offers: Mapping[str, tuple[str, ...]]) -> tupl
             default=(),
             multiple=True,
             any_choice=True,
-            row=row,
+            row=f"{name} list",
             visible=False,
         ),
-        Control(key=f"fill_{name}", kind="button", label="Fill all", row=row, visible=False, react=fill),
+        Control(key=f"fill_{name}", kind="button", label="Fill all", row=f"{name} list", visible=False, react=fill),
     )
 
 

@@ -32,7 +32,7 @@ def test_the_larger_picture_is_drawn_in_tiles_with_a_seed_each(service: Generati
     assert whole.image.size == (32, 16)
     assert [whole.image.getpixel(at) for at in ((1, 1), (30, 1), (1, 14), (30, 14))] == [colour(seed) for seed in (7, 8, 9, 10)]
     assert [job.init.images[0].size for job in engine.jobs if job.init] == [(16, 8)] * 4
-    assert "SD upscale overlap: 0, SD upscale upscaler: Nearest" in whole.infotext
+    assert whole.infotext.count("SD upscale overlap: 0, SD upscale upscaler: Nearest") == 1
     assert list((tmp_path / "outputs").rglob("*.png")) == [whole.path]
 
 
