@@ -66,6 +66,21 @@ def test_the_arrow_reads_the_prompt_box_or_the_last_picture(page: Txt2img) -> No
     wait_value(page.page, "#txt2img_neg_prompt textarea", "blurry")
 
 
+def test_only_what_differs_from_the_page_is_kept(page: Txt2img) -> None:
+    kept = "JSON.parse(localStorage.getItem('webui-form-txt2img') || '{}')"
+    page.set("steps", 9)
+    page.set("batch_count", 2)
+    page.page.wait_for_function(f"Object.keys({kept}).length === 2")
+    assert page.page.evaluate(kept) == {"steps": 9, "n_iter": 2}
+    page.set("batch_count", 1)
+    page.page.wait_for_function(f"Object.keys({kept}).length === 1")
+    for _ in range(2):
+        page.page.reload()
+        page.page.wait_for_selector("#txt2img_generate")  # and left again before all has settled
+    page.reload()
+    expect(page.page.locator("#txt2img_steps input[type=number]")).to_have_value("9")
+
+
 def test_what_was_typed_and_set_survives_a_reload(page: Txt2img) -> None:
     page.prompt("kept ${alert(1)}")
     page.set("steps", 33)

@@ -36,7 +36,8 @@ webui.form = (() => {
     // What was not kept stays as it is by now: a person may have been quicker.
     restore(tab, names, values, labels) {
       const form = of(tab), kept = webui.store.read(KEY(tab));
-      Object.assign(form, { start: named(names, values), labels });
+      const start = named(names, values);
+      Object.assign(form, { start, labels, now: { ...start, ...kept } }); // a page that is left at once has lost nothing
       return names.map(name => (name in kept ? kept[name] : AS_IT_IS));
     },
 
