@@ -189,7 +189,7 @@ class Hooks:
         problem = Problem(extension=extension, where=where, error=text)
         with self._lock:
             self._problems = (*(one for one in self._problems if (one.extension, one.where) != (extension, where)), problem)
-        log.error("The extension %s failed (%s)", extension, where, exc_info=None if isinstance(error, WebUIError) else error)
+        log.error("The extension %s failed (%s): %s", extension, where, text, exc_info=None if isinstance(error, WebUIError) else error)
         return f"The extension {extension} failed ({where}): {text}"
 
     # ---- loading

@@ -66,6 +66,11 @@ def test_what_can_is_loaded(tmp_path: Path, code: str):
     assert problems(tmp_path, code) == []
 
 
+def test_the_log_says_what_there_is_instead(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    problems(tmp_path, "import networks\n")
+    assert "strange needs networks (scripts/strange.py, line 1), which is not there. LoRA is built in" in caplog.text
+
+
 def test_a_script_imports_what_lies_in_its_extension(tmp_path: Path):
     write(tmp_path, "other", aaa=FINE)
     code = """
