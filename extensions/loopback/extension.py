@@ -41,6 +41,8 @@ class Loopback:
             Control(key="loops", kind="slider", label="Loops", default=4, minimum=1, maximum=32, step=1),
             Control(key="final_denoising_strength", kind="slider", label="Final denoising strength", default=0.5, minimum=0, maximum=1, step=0.01),
             Control(key="denoising_curve", kind="dropdown", label="Denoising strength curve", default="Linear", choices=tuple(CURVES)),
+            # A1111's place for it: a program that asks for CLIP or DeepBooru is told that there is none.
+            Control(key="append", kind="radio", label="Append interrogated prompt at each iteration", default="None", choices=("None",), visible=False),
         )
 
     def run(self, request: GenerationRequest, values: Mapping[str, Any], session: Session) -> None:

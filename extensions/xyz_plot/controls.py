@@ -73,7 +73,7 @@ def _of_axis(name: str, tab: str, offers: Mapping[str, tuple[str, ...]]) -> tupl
             key=f"{name}_values_dropdown",
             kind="dropdown",
             label=f"{name.upper()} values",
-            default=(),
+            default=None,
             multiple=True,
             any_choice=True,
             row=f"{name} list",

@@ -58,6 +58,10 @@ def test_under_a_mask_lies_what_was_drawn_before(service: GenerationService, eng
     assert [job.init.inpaint.fill for job in engine.jobs if job.init and job.init.inpaint] == [2, 1, 1]
 
 
+def test_what_a1111_would_append_is_refused_and_not_ignored(service: GenerationService):
+    assert "cannot be 'CLIP'" in str(run(service, "loopback", ask(init=InitImage(images=(BLUE,))), append="CLIP").error)
+
+
 def test_an_interruption_keeps_the_loops_that_were_drawn(service: GenerationService, engine: FakeEngine):
     task = submit(service, "loopback", ask(steps=200, init=InitImage(images=(BLUE,))), loops=32)
     until(lambda: len(task.images) >= 2)
