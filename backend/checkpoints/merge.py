@@ -22,7 +22,7 @@ from backend.progress import CancelToken, Event, Step
 
 _MIXED, _INDEX = "model", "embeddings.position_ids"  # A1111 leaves A's table of positions alone
 _VAE, _VAE_MIDDLE = "first_stage_model.", ".mid.attn_1."
-_RELEASE_EVERY = 32  # tensors, after which the pages that were read are given back
+_RELEASE_AFTER = 128 << 20  # bytes of tensors, after which the pages that were read are given back
 _FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
@@ -41,9 +41,13 @@ def merge_checkpoints(job: MergeJob, models: list[Path], vae: Path | None, targe
     tensors = _planned(job, files, baked)
     opened: list[WeightFile] = [*files, *([baked.file] if baked else [])]
 
+    made = 0  # bytes since the last release
+
     def each(done: int) -> None:
+        nonlocal made
         on_event(Step(step=done, steps=len(tensors.forms)))
-        if done % _RELEASE_EVERY == 0:
+        if made >= _RELEASE_AFTER:
+            made = 0
             for file in opened:
                 if file.mapped:
                     file.release()
@@ -51,6 +55,8 @@ def merge_checkpoints(job: MergeJob, models: list[Path], vae: Path | None, targe
             raise Interrupted
 
     def read(name: str) -> Tensor:
+        nonlocal made
+        made += tensors.forms[name].bytes
         tensor = tensors.make[name]().to(tensors.forms[name].dtype)
         if tensor.is_floating_point() and tensor.dtype == torch.float16 and not tensor.isfinite().all():
             raise WebUIError(f"{name} would have NaN or infinity as float16: merge without Save as float16, or get the files again.")

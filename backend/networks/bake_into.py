@@ -21,7 +21,7 @@ from backend.networks.patch import Wanted
 from backend.networks.sums import Scratch, Share, write_sum
 from backend.progress import CancelToken, Event, Step
 
-_RELEASE_EVERY = 32  # tensors, after which the pages that were read are given back
+_RELEASE_AFTER = 128 << 20  # bytes of tensors, after which the pages that were read are given back
 
 
 @dataclass
@@ -41,7 +41,11 @@ def bake_into(
     forms = {name: _form(draft, name, half=job.half) for name in draft.file.shapes}
     scratch = Scratch()
 
+    read_bytes = 0  # since the last release
+
     def read(name: str) -> Tensor:
+        nonlocal read_bytes
+        read_bytes += forms[name].bytes
         tensor = draft.file.tensor(name)
         made = (_changed(tensor, changes[name], scratch) if name in changes else tensor).to(forms[name].dtype)
         if name in changes and not made.isfinite().all():
@@ -49,8 +53,10 @@ def bake_into(
         return made
 
     def each(done: int) -> None:
+        nonlocal read_bytes
         on_event(Step(step=done, steps=len(forms)))
-        if done % _RELEASE_EVERY == 0 and draft.file.mapped:
+        if read_bytes >= _RELEASE_AFTER and draft.file.mapped:
+            read_bytes = 0
             draft.file.release()
         if cancel.cancelled:
             raise Interrupted
