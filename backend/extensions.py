@@ -23,13 +23,16 @@ ENTRY_POINTS = "webui.extensions"
 SHIPPED = (
     "a1111_scripts",
     "extra_options",
+    "img2img_batch",
     "loopback",
+    "lora_scrub",
     "outpainting_mk2",
     "poor_mans_outpainting",
     "prompt_matrix",
     "prompts_from_file",
     "sd_upscale",
     "soft_inpainting",
+    "wildcards",
     "xyz_plot",
 )
 

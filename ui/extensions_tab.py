@@ -10,7 +10,7 @@ def build() -> gr.HTML:
 SHELL = """
 <section class="extensions-page" aria-label="Extensions">
   <p class="refused" role="note" hidden></p>
-  <div class="webui-row bar">
+  <div class="webui-row actions">
     <button type="button" class="webui-button primary apply">Apply and restart UI</button>
     <button type="button" class="webui-button check">Check for updates</button>
     <label>Disable <select class="webui-input disable-all" aria-label="Disable">

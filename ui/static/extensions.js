@@ -82,7 +82,7 @@ webui.extensions = (() => {
     const refused = part('refused');
     refused.hidden = state.allowed;
     refused.textContent = 'Other machines can reach this page, so extensions can be looked at only. --enable-insecure-extension-access allows more.';
-    for (const one of root.querySelectorAll('.bar button, .install button, .save')) one.disabled = busy || !state.allowed;
+    for (const one of root.querySelectorAll('.actions button, .install button, .save')) one.disabled = busy || !state.allowed;
     part('list').replaceChildren(...state.extensions.map(row));
     part('states').replaceChildren(...state.states.map(saved));
   };
