@@ -27,6 +27,7 @@ from backend.settings import SettingsStore
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}")
 # One of these makes a folder an extension: ours, or one made for A1111.
 MARKS = (FRONT, "scripts", "javascript", "style.css", "localizations", "install.py", "preload.py", "metadata.ini")
+CARRIER = "a1111_scripts"  # tells of those made for A1111, which it loads itself
 HALF = ".half-"  # how folders are called that are not whole yet, or not any more; they are never loaded
 STATES = "config_states"
 
@@ -175,7 +176,10 @@ class ExtensionStore:
         commit = git.state(one.folder) if own and one.folder else git.Commit()
         loaded = next((other for other in self._hooks.extensions if other.name == one.name), None)
         errors = tuple(filter(None, [loaded.error if loaded else one.error]))
-        problems = tuple(f"{problem.where}: {problem.error}" for problem in self._hooks.problems if problem.extension == one.name)
+        problems = [f"{problem.where}: {problem.error}" for problem in self._hooks.problems if problem.extension == one.name]
+        if one.name == CARRIER:
+            names = {other.name for other in self._hooks.extensions}
+            problems += [f"{problem.extension}, {problem.where}: {problem.error}" for problem in self._hooks.problems if problem.extension not in names]
         return Row(
             name=one.name,
             title=one.title,
