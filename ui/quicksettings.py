@@ -44,39 +44,36 @@ def wire(service: GenerationService, blocks: gr.Blocks, settings: QuickSettings,
 
     sizes: width and height of each tab, one after the other.
     """
-    touched = gr.Checkbox(visible=False)
-    inputs = [settings.checkpoint, touched]
-    outputs = [settings.checkpoint, *sizes]
-    touched_js = "(checkpoint, touched) => [checkpoint, webui.size.touched]"
-    picked_js = "(checkpoint, touched) => [webui.networks.picked, webui.size.touched]"
-    told_js = "(checkpoint) => { webui.suggestions.checkpoint(checkpoint); }"
+    native = gr.JSON(visible=False)
+    outputs = [settings.checkpoint, native]
+    told_js = f"(checkpoint, native) => {{ webui.suggestions.checkpoint(checkpoint); return webui.size.fit(native, {len(sizes)}); }}"
 
-    def arrive(_: str | None, touched: bool) -> list[object]:
-        return _show(service, selected(service), touched, len(sizes))
+    def arrive() -> list[object]:
+        return _show(service, selected(service))
 
-    def models_changed(name: str | None, touched: bool) -> list[object]:
+    def models_changed(name: str | None) -> list[object]:
         entry = service.catalog.find("checkpoint", name) if name else None
-        return _show(service, entry or selected(service), touched, len(sizes))
+        return _show(service, entry or selected(service))
 
-    def choose(name: str | None, touched: bool) -> list[object]:
+    def choose(name: str | None) -> list[object]:
         entry = service.catalog.find("checkpoint", name) if name else None
         if entry is not None and "sd_model_checkpoint" not in service.settings.frozen:
             service.settings.update({"sd_model_checkpoint": service.catalog.title(entry)})
-        return _show(service, entry, touched, len(sizes))
+        return _show(service, entry)
 
     events = (
-        blocks.load(arrive, inputs, outputs, js=touched_js, **QUICK),
-        settings.bus.models_changed(models_changed, inputs, outputs, js=touched_js, **QUICK),
-        settings.checkpoint.input(choose, inputs, outputs, js=touched_js, **QUICK),
-        settings.bus.card_chosen(choose, inputs, outputs, js=picked_js, **QUICK),
+        blocks.load(arrive, None, outputs, **QUICK),
+        settings.bus.models_changed(models_changed, settings.checkpoint, outputs, **QUICK),
+        settings.checkpoint.input(choose, settings.checkpoint, outputs, **QUICK),
+        settings.bus.card_chosen(choose, settings.checkpoint, outputs, js="() => [webui.networks.picked]", **QUICK),
     )
     for event in events:
-        event.then(None, settings.checkpoint, js=told_js, **QUICK)
+        event.then(None, outputs, list(sizes), js=told_js, **QUICK)
 
 
-def _show(service: GenerationService, entry: Entry | None, touched: bool, sizes: int) -> list[object]:
-    size: list[object] = [gr.skip()] * sizes if touched else [*native_size(entry)] * (sizes // 2)
-    return [gr.Dropdown(choices=choices(service.catalog), value=entry.name if entry else None), *size]
+def _show(service: GenerationService, entry: Entry | None) -> list[object]:
+    """The drop-down, and the size for the page: whether it takes it is decided there, when it arrives."""
+    return [gr.Dropdown(choices=choices(service.catalog), value=entry.name if entry else None), list(native_size(entry))]
 
 
 def choices(catalog: Catalog) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.ui.fake_service import FakeService
 from tests.ui.page import Txt2img, open_page
@@ -172,6 +172,19 @@ def test_width_and_height_follow_the_checkpoint_until_the_person_sets_them(page:
     page.page.click("#txt2img_res_switch_btn")
     page.page.wait_for_function("document.querySelector('#txt2img_width input[type=number]').value === '512'")
     assert page.size() == (512, 192)
+
+
+def test_a_width_set_while_the_server_tells_of_a_checkpoint_stays(page: Txt2img) -> None:
+    page.page.wait_for_function("document.querySelector('#txt2img_width input[type=number]').value === '128'")
+    held: list[Route] = []
+    page.page.route("**/gradio_api/run/predict*", lambda route: held.append(route))
+    with page.page.expect_request("**/gradio_api/run/predict*"):
+        page.choose("setting_sd_model_checkpoint", "other")
+    page.set("width", 192)
+    for route in held:
+        route.continue_()
+    page.page.wait_for_selector(".examples", state="hidden")
+    assert page.size() == (192, 128)
 
 
 def test_each_page_draws_with_the_checkpoint_that_it_shows(page: Txt2img, service: FakeService) -> None:

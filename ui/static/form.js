@@ -5,8 +5,6 @@ webui.form = (() => {
   const of = tab => (tabs[tab] = tabs[tab] || { fire: null, now: {}, wanted: {}, start: null });
   const listeners = [];
 
-  const AS_IT_IS = { __type__: 'update' }; // Gradio's own word for a component that keeps its value
-
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
   const chosen = name => webui.size.touched || (name !== 'width' && name !== 'height'); // else the checkpoint sets them
   const changed = ({ now, start }) => Object.fromEntries(Object.entries(now).filter(([name, value]) => chosen(name) && !same(value, start[name])));
@@ -38,7 +36,7 @@ webui.form = (() => {
       const form = of(tab), kept = webui.store.read(KEY(tab));
       const start = named(names, values);
       Object.assign(form, { start, labels, now: { ...start, ...kept } }); // a page that is left at once has lost nothing
-      return names.map(name => (name in kept ? kept[name] : AS_IT_IS));
+      return names.map(name => (name in kept ? kept[name] : webui.AS_IT_IS));
     },
 
     note(tab, names, values) {

@@ -66,14 +66,18 @@ window.webui = (() => {
     };
   };
 
+  const AS_IT_IS = { __type__: 'update' }; // Gradio's own word for a component that keeps its value
+
   // Width and height follow the checkpoint until the person has touched them.
   const size = {
     touched: store.read('webui-size').touched === true,
     touch(touched = true) { size.touched = touched; store.write('webui-size', { touched }); },
+    // Values for `count` components, width and height by turns.
+    fit: (native, count) => Array.from({ length: count }, (_, place) => (size.touched || !native ? AS_IT_IS : native[place % 2])),
   };
 
   const asked = getJSON('internal/page'); // what several files need as the page opens
   asked.catch(() => {});
 
-  return { asked, client, find, make, write, getJSON, postJSON, send, box, tab, store, later, size };
+  return { asked, client, find, make, write, getJSON, postJSON, send, box, tab, store, later, size, AS_IT_IS };
 })();
