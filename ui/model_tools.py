@@ -100,6 +100,7 @@ LORA_TOOLS = f"""
   <form class="maker" data-tool="bake" aria-label="Merge">
     <h2>Merge</h2>
     <p class="tool-said">Several Loras at their weights become one, or go into a checkpoint.</p>
+    <div class="tool-lora-labels" aria-hidden="true"><span></span><span>TE</span><span>U-Net</span></div>
     <div class="tool-loras" role="group" aria-label="Loras"></div>
     <div class="webui-row">
       <button type="button" class="webui-button add">Add Lora</button>

@@ -66,7 +66,8 @@ class SmallVaes:
     def _miss(self, method: str, name: str) -> None:
         if name not in self._missed:
             self._missed.add(name)
-            log.info("%s needs %s in %s: something else takes its place", method, name, self._models / FOLDERS[method != TAESD])
+            folder = self._models / FOLDERS[method != TAESD]
+            log.info("%s needs %s in %s. Until it is there, previews are those of Approx cheap, and the VAE decodes.", method, name, folder)
 
 
 def _open(path: Path, method: str, way: Way, device: torch.device) -> Small | None:
