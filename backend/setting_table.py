@@ -363,11 +363,9 @@ KNOWN_ELSEWHERE: Mapping[str, object] = {
 # What decides where files go, what is run and what is asked of other machines: nothing for visitors.
 OWNERS: frozenset[str] = frozenset(
     {
-        *(key for key, setting in SETTINGS.items() if setting.section in ("Paths for saving", "Saving to a directory")),
+        *(key for key, setting in SETTINGS.items() if setting.section in ("Paths for saving", "Saving to a directory", "Extensions")),
         "samples_filename_pattern",
         "api_enable_requests",
         "api_useragent",
-        "disabled_extensions",
-        "disable_all_extensions",
     }
 )

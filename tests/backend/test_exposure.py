@@ -60,7 +60,7 @@ def test_the_api_alone_has_a_port_of_its_own():
 def test_visitors_set_what_a_picture_needs_and_not_where_files_go():
     visitors = Exposure(open=True, changes=False)
     visitors.check_settings({"sd_model_checkpoint": "x", "CLIP_stop_at_last_layers": 2, "samples_format": "jpg"})
-    for key in ("outdir_samples", "directories_filename_pattern", "samples_filename_pattern", "api_enable_requests", "disabled_extensions"):
+    for key in ("outdir_samples", "directories_filename_pattern", "samples_filename_pattern", "api_enable_requests", "disabled_extensions", "a1111_scripts"):
         with pytest.raises(Forbidden, match=f"change the setting {key}"):
             visitors.check_settings({"samples_format": "jpg", key: "/etc"})
         Exposure().check_settings({key: "/etc"})
