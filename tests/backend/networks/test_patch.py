@@ -260,11 +260,13 @@ def test_what_fits_nothing_is_reported_by_name(tmp_path: Path, caplog: pytest.Lo
         "lora_unet_down_blocks_0_resnets_0_conv1": {"hada_w1_a": torch.zeros(1)},
     }
     model = SmallModel()
-    (report,) = Patcher(model).become([ref(write_lora(tmp_path / "mixed.safetensors", modules))])
+    with caplog.at_level("DEBUG"):
+        (report,) = Patcher(model).become([ref(write_lora(tmp_path / "mixed.safetensors", modules))])
     assert (report.applied, report.total) == (1, 5)
     assert set(report.unmatched) == set(modules) - {CONV_IN}
     assert len(report.errors) == 4
     assert all(name in caplog.text for name in report.unmatched)
+    assert [record.getMessage().endswith(" and 1 more") for record in caplog.records if record.levelname == "WARNING"] == [True]
 
 
 def test_a_file_for_another_kind_of_model_has_no_effect_and_says_so(tmp_path: Path):
