@@ -1,6 +1,7 @@
 """How both processes log: one clean line per event, to standard error."""
 
 import logging
+import warnings
 
 
 def configure(level: str) -> None:
@@ -14,3 +15,4 @@ def configure(level: str) -> None:
     )
     for chatty in ("httpx", "httpcore", "PIL", "asyncio", "urllib3", "watchdog", "python_multipart", "markdown_it", "matplotlib", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")  # of a damaged EXIF block, which is passed over
