@@ -8,6 +8,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # as app.py does, before gradi
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from playwright.sync_api import Browser
 
 from backend.guard import Guard
@@ -43,6 +44,15 @@ def service(running: tuple[FakeService, str], tmp_path: Path) -> FakeService:
     service.catalog.add("checkpoint", "other.safetensors")
     service.catalog.add("lora", "styles/neon.safetensors", sidecar='{"activation text": "glowing neon", "preferred weight": 0.8}')
     return service
+
+
+@pytest.fixture
+def http(service: FakeService) -> Iterator[TestClient]:
+    """The page's own addresses, over the service that the test's file has."""
+    app = FastAPI()
+    app.include_router(build_routes(service))  # type: ignore[arg-type]
+    with TestClient(app) as client:
+        yield client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend.exposure import Exposure
@@ -18,14 +17,6 @@ def service(tmp_path: Path) -> Iterator[GenerationService]:
     service = open_service(tmp_path)
     yield service
     service.close()
-
-
-@pytest.fixture
-def http(service: GenerationService) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(build_routes(service))
-    with TestClient(app) as client:
-        yield client
 
 
 @pytest.mark.parametrize("name", ["x.exe", ".png", "..%5Cx.png", "a%0Ab.png", "x" * 200 + ".png"])

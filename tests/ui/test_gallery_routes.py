@@ -1,10 +1,8 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend.exposure import Exposure
@@ -12,17 +10,8 @@ from backend.images.metadata import Encoding, encode
 from backend.request import GenerationRequest, Size
 from tests.ui.fake_service import FakeSaved, FakeService, FakeTask
 from ui import progress
-from ui.routes import build_routes
 
 CLIENT = "a" * 32
-
-
-@pytest.fixture
-def http(service: FakeService) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(build_routes(service))  # type: ignore[arg-type]
-    with TestClient(app) as client:
-        yield client
 
 
 @pytest.fixture

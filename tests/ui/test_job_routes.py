@@ -30,14 +30,6 @@ def service(tmp_path: Path) -> Iterator[GenerationService]:
     service.close()
 
 
-@pytest.fixture
-def http(service: GenerationService) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(build_routes(service))
-    with TestClient(app) as client:
-        yield client
-
-
 def visitors(service: GenerationService) -> None:
     service.exposure = Exposure(open=True, changes=False)
 

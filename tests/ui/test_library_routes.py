@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -14,7 +13,6 @@ from backend.exposure import Exposure
 from backend.images.metadata import infotext_of
 from backend.service import GenerationService
 from tests.backend.stage import ask, open_service, write_safetensors
-from ui.routes import build_routes
 
 LIBRARY = "/internal/library/lora"
 
@@ -26,14 +24,6 @@ def service(tmp_path: Path) -> Iterator[GenerationService]:
     service.catalog.refresh()
     yield service
     service.close()
-
-
-@pytest.fixture
-def http(service: GenerationService) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(build_routes(service))
-    with TestClient(app) as client:
-        yield client
 
 
 def folder(service: GenerationService) -> Path:

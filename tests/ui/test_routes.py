@@ -1,8 +1,6 @@
 import io
-from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -10,17 +8,8 @@ from backend.request import GenerationRequest, Size
 from backend.thumbnails import picture_version
 from tests.ui.fake_service import FakeSaved, FakeService, FakeTask
 from ui import progress
-from ui.routes import build_routes
 
 CLIENT, OTHER = "a" * 32, "b" * 32
-
-
-@pytest.fixture
-def http(service: FakeService) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(build_routes(service))  # type: ignore[arg-type]
-    with TestClient(app) as client:
-        yield client
 
 
 def drawn(service: FakeService, client: str = CLIENT) -> FakeTask:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file
 
@@ -17,7 +16,6 @@ from tests.backend.networks.small import whole_lora
 from tests.backend.stage import ask as picture
 from tests.backend.stage import open_service
 from tests.backend.test_tool_task import PATIENCE, Maker
-from ui.routes import build_routes
 
 CLIENT = "0123456789abcdef" * 2
 
@@ -30,14 +28,6 @@ def service(tmp_path: Path) -> Iterator[GenerationService]:
     opened = open_service(tmp_path, LocalWorker(Maker(tmp_path)))
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def http(service: GenerationService) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(build_routes(service))
-    with TestClient(app) as client:
-        yield client
 
 
 def ask(http: TestClient, what: str, **asked: object):
