@@ -11,7 +11,7 @@ from backend.job import GenerateJob
 from backend.marks import Mark, Marks
 from backend.model_folders import KINDS
 from backend.networks.fit import Fit, fits_family
-from backend.shelf import FIELDS, Row, Shelf
+from backend.shelf import FIELDS, RATING, Row, Shelf, rating_of
 from backend.sidecar_cache import NO_NOTES, Notes, SidecarCache
 
 MOST = 500  # entries of a page
@@ -26,6 +26,7 @@ SORTS: Mapping[str, Callable[[Row, Mark], object]] = {
     "size": lambda row, mark: row.entry.size,
     "used": lambda row, mark: mark.used,
     "uses": lambda row, mark: mark.uses,
+    "rating": lambda row, mark: rating_of(row.notes),
 }
 
 
@@ -214,6 +215,7 @@ class Library:
             "picture": row.picture,
             "weight": float(weight) if isinstance(weight, int | float) and weight else 1.0,
             **{key: str(notes.get(key) or "") for key in FIELDS},
+            RATING: rating_of(notes),
             "kind": what.kind if what else "",
             "rank": what.rank if what else None,
             "family": row.family,

@@ -12,6 +12,7 @@ from backend.thumbnails import PICTURES
 from backend.training_tags import TagIndex
 
 FIELDS = ("description", "activation text", "negative text", "notes", "sd version")  # of the notes: shown, and searched
+RATING = "rating"  # key of the notes that is not A1111's: 1 to 5 stars
 _UNSAID = frozenset({"", "unknown", "none"})  # of the families that a person may choose
 
 
@@ -75,6 +76,12 @@ class Shelf:
                 self._tags.learn({stamp: tags.get(stamp, ()) for stamp in missing}, list(files))
             self._tagged_entries = self._entries
         return self._tags.files_with(word)
+
+
+def rating_of(notes: Notes) -> int:
+    """0: none."""
+    rating = notes.get(RATING)
+    return rating if isinstance(rating, int) and not isinstance(rating, bool) and 1 <= rating <= 5 else 0
 
 
 def _picture(entry: Entry) -> str:

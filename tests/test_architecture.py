@@ -96,6 +96,7 @@ LAYERS = (
         "backend.part_calls",
         "backend.draw_request",
         "backend.script_session",
+        "backend.drawn_before",
     ),
     ("backend.shelf", "backend.notes", "backend.library", "backend.about", "backend.picture_facts", "backend.picture_search", "backend.history"),
     ("backend.service",),

@@ -3,12 +3,16 @@
 import importlib
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backend import hooks
+from backend.request import ScriptCall
 from tests.backend.extension_files import load, write_extension
+from tests.backend.stage import ask, open_service
+from tests.backend.test_service import PATIENCE
 
 TEXT = (Path(__file__).parents[1] / "docs/extensions.md").read_text("utf-8")
 NAMES = tuple(name for name, function in inspect.getmembers(hooks, inspect.isfunction) if hasattr(function, f"{hooks.PROJECT}_spec"))
@@ -39,3 +43,14 @@ def test_the_example_of_code_that_needs_torch_is_whole(tmp_path: Path):
     (call,) = load(tmp_path).part("Brighter", "txt2img").of.engine({"on": True})
     assert call.target == "extensions.brighter.engine:brighten" and (folder / "engine.py").is_file()
     assert importlib.import_module("extensions.brighter.engine").brighten(1.0, call.options, None) == 1.1
+
+
+def test_the_example_of_pictures_that_were_drawn_before_draws_one_once(tmp_path: Path):
+    (code,) = re.findall(r"^## Pictures that were drawn before\n.*?```python\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL)
+    write_extension(tmp_path, "again", code)
+    service = open_service(tmp_path, hooks=load(tmp_path))
+    try:
+        told = [service.submit(replace(ask(), script=ScriptCall(title="Again", values={}))).wait(PATIENCE).comments for _ in range(2)]
+    finally:
+        service.close()
+    assert told == [("7 was drawn",), ("7 was there",)]

@@ -93,7 +93,7 @@ PAGE = """
     <input class="search" type="search" autocomplete="off" spellcheck="false">
     <select class="sort" aria-label="Sort by">
       <option value="path">Path</option><option value="name">Name</option><option value="date">Date</option><option value="size">Size</option>
-      <option value="used">Last used</option><option value="uses">Most used</option>
+      <option value="used">Last used</option><option value="uses">Most used</option><option value="rating">Rating</option>
     </select>
     <button type="button" class="icon direction" aria-pressed="false" aria-label="Descending order" title="Descending order">↑</button>
     <button type="button" class="icon view" aria-pressed="false" aria-label="List instead of cards" title="List instead of cards"></button>

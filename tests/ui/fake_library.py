@@ -56,6 +56,7 @@ class FakeLibrary:
             "picture": "1-1" if find_preview(entry.path) else "",
             "weight": notes.get("preferred weight") or 1.0,
             **{key: str(notes.get(key) or "") for key in NOTES},
+            "rating": notes.get("rating") or 0,
             "kind": "LoRA",
             "rank": 8,
             "family": self.families.get(entry.name, "SD1"),

@@ -35,7 +35,7 @@ def test_notes_are_read_and_written_and_keys_of_other_programs_stay(http: TestCl
     sidecar.write_text('{"civitai": {"id": 3}, "notes": "old"}')
     url = f"{LIBRARY}/notes/styles/a%20%26%20b"
     assert http.get(url).json() == {
-        "description": "", "activation text": "", "negative text": "", "notes": "old", "sd version": "", "preferred weight": 0
+        "description": "", "activation text": "", "negative text": "", "notes": "old", "sd version": "", "preferred weight": 0, "rating": 0
     }  # fmt: skip
     entry = http.put(url, json={"activation text": "<b>hat</b>", "preferred weight": 0.7, "notes": None, "sd version": "SDXL"}).json()
     assert (entry["name"], entry["activation text"], entry["weight"], entry["family"]) == ("styles/a & b", "<b>hat</b>", 0.7, "SDXL")

@@ -25,10 +25,12 @@ webui.cards = (() => {
     element.setAttribute('aria-posinset', index + 1);
     pick.type = 'button';
     pick.title = [entry.file, entry.fits_text, entry.duplicates?.length ? `The same file: ${entry.duplicates.join(', ')}` : '', entry.description].filter(Boolean).join('\n');
-    pick.setAttribute('aria-label', [entry.stem, label, details(entry)].filter(Boolean).join(', '));
+    pick.setAttribute('aria-label', [entry.stem, label, entry.rating && `rated ${entry.rating} of 5`, details(entry)].filter(Boolean).join(', '));
     photo(panel, entry, picture);
     const text = webui.make('span', 't');
-    text.append(webui.make('span', 'n', entry.stem), webui.make('span', 'd', details(entry)));
+    const said = webui.make('span', 'd', details(entry));
+    if (entry.rating) said.prepend(webui.make('span', 'rating', '★'.repeat(entry.rating)), ' ');
+    text.append(webui.make('span', 'n', entry.stem), said);
     pick.append(picture, text);
     if (label) pick.append(webui.make('span', `badge ${entry.fits}`, label));
     if (entry.duplicates?.length) pick.append(webui.make('span', 'badge double', `${entry.duplicates.length + 1} ×`));

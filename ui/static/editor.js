@@ -2,7 +2,7 @@
 webui.editor = (() => {
   const FIELDS = [
     ['description', 'Description', 'area wide'], ['activation text', 'Activation text', 'area wide'], ['preferred weight', 'Preferred weight (0 = the default)', 'number'],
-    ['sd version', 'Stable Diffusion version', 'choice'], ['negative text', 'Negative prompt', 'area wide'], ['notes', 'Notes', 'area wide'],
+    ['sd version', 'Stable Diffusion version', 'choice'], ['rating', 'Rating', 'stars'], ['negative text', 'Negative prompt', 'area wide'], ['notes', 'Notes', 'area wide'],
   ];
   const VERSIONS = ['', 'SD1', 'SD2', 'SDXL', 'Unknown'];
   const TAGS = 24;
@@ -71,9 +71,10 @@ webui.editor = (() => {
 
   const field = (inputs, key, label, form) => {
     const holder = webui.make('label', form.includes('wide') ? 'wide' : '', label);
-    const input = document.createElement(form.startsWith('area') ? 'textarea' : form === 'choice' ? 'select' : 'input');
+    const input = document.createElement(form.startsWith('area') ? 'textarea' : ['choice', 'stars'].includes(form) ? 'select' : 'input');
     if (form === 'number') Object.assign(input, { type: 'number', step: '0.05', min: '-100', max: '100' });
     if (form === 'choice') input.append(...VERSIONS.map(version => new Option(version || '–', version)));
+    if (form === 'stars') input.append(...[0, 1, 2, 3, 4, 5].map(stars => new Option(stars ? webui.stars(stars) : '–', stars)));
     if (form.startsWith('area')) input.rows = 2;
     input.name = key;
     inputs[key] = input;
@@ -81,7 +82,7 @@ webui.editor = (() => {
     return holder;
   };
 
-  const values = inputs => Object.fromEntries(FIELDS.map(([key]) => [key, key === 'preferred weight' ? Number(inputs[key].value) || 0 : inputs[key].value]));
+  const values = inputs => Object.fromEntries(FIELDS.map(([key]) => [key, ['preferred weight', 'rating'].includes(key) ? Number(inputs[key].value) || 0 : inputs[key].value]));
 
   // A click puts a word of the training set into the activation text, another takes it out.
   const tags = (box, list, input) => {

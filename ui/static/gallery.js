@@ -1,6 +1,7 @@
 // Preview, progress, pictures and parameters of this page's tasks. All text goes in by textContent.
 webui.gallery = (() => {
   const tabs = {}; // by name: the gallery of each
+  const watchers = [];
 
   const make = (element, tab) => {
     const root = element.querySelector('.results') || element;
@@ -133,6 +134,7 @@ webui.gallery = (() => {
       if (now) link.href = now.url; else link.removeAttribute('href');
       part('.empty').hidden = !!source || !!running;
       showDetails(picture());
+      for (const watcher of watchers) watcher(tab, { task: shown, pictures, index: pictures.indexOf(picture()) });
     };
 
     const showDetails = now => {
@@ -234,6 +236,7 @@ webui.gallery = (() => {
     picture: tab => tabs[tab] && tabs[tab].picture(),
     all: tab => tabs[tab].all(), // { task, pictures, index of the one that is shown }
     choose: (tab, index) => tabs[tab].choose(index),
+    watch: watcher => { watchers.push(watcher); }, // called as (tab, { task, pictures, index }) whenever what is shown may have changed
     drop: tab => { tabs[tab].drop(); webui.progress.again(); },
   };
 })();

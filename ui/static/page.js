@@ -46,6 +46,9 @@ window.webui = (() => {
     return found;
   };
 
+  // ★★★☆☆
+  const stars = number => '★'.repeat(number) + '☆'.repeat(5 - number);
+
   const box = (tab, name) => find(`#${tab}_${name === 'prompt' ? 'prompt' : 'neg_prompt'} textarea`);
 
   // The tab in view, as far as it has a Generate button: "txt2img", "img2img", "extras" or "".
@@ -79,5 +82,5 @@ window.webui = (() => {
   const asked = getJSON('internal/page'); // what several files need as the page opens
   asked.catch(() => {});
 
-  return { asked, client, find, make, write, getJSON, postJSON, send, box, tab, store, later, size, AS_IT_IS };
+  return { asked, client, find, make, write, getJSON, postJSON, send, stars, box, tab, store, later, size, AS_IT_IS };
 })();

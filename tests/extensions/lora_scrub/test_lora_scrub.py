@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from backend.drawn_before import Kept
 from backend.images.metadata import Encoding, encode
 from backend.infotext import read
 from backend.service import GenerationService
 from backend.tasks import Task
 from backend.workers.local import LocalWorker
-from extensions.lora_scrub.extension import spread
-from extensions.lora_scrub.kept import Kept
+from extensions.lora_scrub.extension import STRIP, spread
 from tests.backend.stage import ask, write_safetensors
 from tests.backend.workers.fake_engine import FakeEngine
 from tests.extensions.running import grids, pictures, run, running
+from ui.scripts import pasted
 
 TITLE = "LoRA scrub strip"
 
@@ -118,7 +119,7 @@ def test_weights_are_spread_evenly():
 
 def test_a_damaged_file_of_the_cache_is_drawn_again(service: GenerationService, engine: FakeEngine):
     drawn(service)
-    next((service.paths.cache / "lora_scrub").glob("*.png")).write_bytes(b"cut off")
+    next((service.paths.cache / "drawn_before").glob("*.png")).write_bytes(b"cut off")
     drawn(service)
     assert len(engine.jobs) == 5
 
@@ -132,3 +133,18 @@ def test_what_was_asked_for_longest_ago_makes_room(tmp_path: Path):
     assert kept.get("one") is not None
     kept.put("three", image, "a")
     assert [kept.get(key) is None for key in ("one", "two", "three")] == [False, True, False]
+
+
+def test_the_strips_parameters_fill_the_script_again(service: GenerationService):
+    (strip,) = grids(drawn(service, first=0.0, last=1.0, count=3))
+    assert pasted(service.hooks, read(strip.infotext)) | {} == {
+        "script": TITLE,
+        "script/lora_scrub_strip/lora": "ink",
+        "script/lora_scrub_strip/first": 0,
+        "script/lora_scrub_strip/last": 1,
+        "script/lora_scrub_strip/count": 3,
+    }
+
+
+def test_a_hand_written_line_of_weights_fills_nothing(service: GenerationService):
+    assert STRIP.read_infotext({"Scrub LoRA": "ink", "Scrub weights": "all of them"}) == {"lora": "ink"}

@@ -1,6 +1,10 @@
-"""Pictures that were drawn, kept by all that makes them what they are: asked for again they cost nothing."""
+"""Pictures that were drawn, kept by all that makes them what they are: asked for again they cost nothing.
+
+For scripts that ask for the same picture often: DrawnBefore stands in the place of session.draw, and all scripts share what is kept.
+"""
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -11,15 +15,49 @@ from uuid import uuid4
 from PIL import Image
 
 from backend.catalog import Catalog, Entry
-from backend.errors import WebUIError
+from backend.errors import Interrupted, WebUIError
 from backend.images.metadata import Encoding, encode, infotext_of, open_image
 from backend.infotext import VERSION
 from backend.job import GenerateJob, PreviewOptions
 from backend.plan import Plan, PlannedImage
+from backend.request import GenerationRequest
+from backend.scripts import Session
 from backend.setting_table import SETTINGS
+from backend.tasks import SavedImage
+
+log = logging.getLogger(__name__)
 
 _HASH = re.compile(r"hash='[0-9a-f]*'")
 MOST_BYTES = 1 << 30  # of all
+FOLDER = "drawn_before"  # in the cache
+
+
+class DrawnBefore:
+    """start: how the program was started (the flags that `begin` gets), which chooses device and precision."""
+
+    def __init__(self, start: object = "") -> None:
+        self._start = repr(start)
+
+    def draw(self, request: GenerationRequest, session: Session, *, save: bool = True) -> tuple[SavedImage, bool]:
+        """The first picture of the request, shown, and whether it had to be drawn. save: whether one that comes from the cache gets a file anew.
+
+        Raises WebUIError and Interrupted, as session.draw does.
+        """
+        kept, decided = Kept(session.paths.cache / FOLDER), session.decide(request)
+        key = key_of(decided, session.catalog, request.parts, self._start)
+        if session.interrupted:
+            raise Interrupted
+        if (known := kept.get(key)) is not None:
+            image, infotext = known
+            picture = SavedImage(pixels=image, path=None, infotext=infotext, seed=decided.images[0].seed, plan=decided)
+            return session.keep(picture, image, infotext, save=save), False
+        (picture,) = session.draw(request)[:1]
+        if picture.complete:
+            try:
+                kept.put(key, picture.image, picture.infotext)
+            except OSError as error:
+                log.warning("A picture was not kept for the next time: %s", error.strerror)
+        return picture, True
 
 
 def key_of(plan: Plan, catalog: Catalog, parts: object, start: str) -> str:
