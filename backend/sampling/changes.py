@@ -25,7 +25,24 @@ class At:
     seeds: tuple[int, ...]
 
 
-Change = Callable[[Tensor, Mapping[str, Any], At], Tensor]  # (B, C, h, w), options → the same shape
+@dataclass(kw_only=True)
+class UNetCall:
+    """One call, before it is made: its attributes may be changed or replaced, in the same shapes.
+
+    Rows: each prompt's parts, image by image, then the negative prompts.
+    """
+
+    x: Tensor  # (N, C, h, w), as the sampler has it
+    level: Tensor  # (N,) sigma, or the timestep of samplers that walk over those
+    beside: Tensor | None  # (N, …), channels of inpainting and instruct-pix2pix models; to be looked at
+    cross: Tensor  # (P, tokens, width)
+    vector: Tensor | None  # (P, adm), SDXL alone
+    negative_cross: Tensor | None  # (B, tokens, width); None where this call leaves the negative prompts out
+    negative_vector: Tensor | None
+
+
+# (B, C, h, w), options → the same shape. "before call" gets a UNetCall instead, and gives nothing.
+Change = Callable[[Any, Mapping[str, Any], At], Any]
 
 
 class Changes:
@@ -40,7 +57,7 @@ class Changes:
         return bool(self._bound)
 
     def apply(self, moment: Moment, latent: Tensor, *, step: int = 0, steps: int = 0, level: float = 0.0) -> Tensor:
-        for call, function in [(call, function) for call, function in self._bound if call.at == moment]:
+        for call, function in self._of(moment):
             try:
                 changed = function(latent, call.options, At(step=step, steps=steps, level=level, seeds=self._seeds))
                 if not isinstance(changed, Tensor) or changed.shape != latent.shape:
@@ -51,6 +68,28 @@ class Changes:
             except Exception as error:  # a stranger's code must not take the picture down
                 self._leave_out(call, error)
         return latent
+
+    def prepare(self, asked: UNetCall, *, step: int, steps: int, level: float) -> UNetCall:
+        """What is asked of the U-Net, after "before call". What a function of another shape has made of it is not taken."""
+        for call, function in self._of("before call"):
+            changed = _copy(asked)
+            try:
+                function(changed, call.options, At(step=step, steps=steps, level=level, seeds=self._seeds))
+                _check(call.target, asked, changed)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # a stranger's code must not take the picture down
+                self._leave_out(call, error)
+                continue
+            asked = changed
+        return asked
+
+    def at(self, *moments: Moment) -> bool:
+        """Whether anything happens in these moments."""
+        return any(call.at in moments for call, _ in self._bound)
+
+    def _of(self, moment: Moment) -> list[tuple[EngineCall, Change]]:
+        return [(call, function) for call, function in self._bound if call.at == moment]
 
     def _find(self, call: EngineCall) -> Change | None:
         module, _, name = call.target.partition(":")
@@ -67,3 +106,15 @@ class Changes:
     def _tell(self, call: EngineCall, error: Exception) -> None:
         log.error("The extension %s failed (%s)", call.extension, call.target, exc_info=error)
         self.comments = (*self.comments, f"{ERROR}The extension {call.extension} failed ({call.target}): {type(error).__name__}: {error}")
+
+
+def _copy(asked: UNetCall) -> UNetCall:
+    """Prompts are remembered from call to call: what is changed in place must be another tensor."""
+    return UNetCall(**{name: value.clone() if isinstance(value, Tensor) else value for name, value in vars(asked).items()})
+
+
+def _check(target: str, before: UNetCall, after: UNetCall) -> None:
+    for name, value in vars(before).items():
+        found = getattr(after, name)
+        if getattr(found, "shape", None) != getattr(value, "shape", None):
+            raise TypeError(f"{target} made {getattr(found, 'shape', type(found).__name__)} of {name}, which was {getattr(value, 'shape', None)}")

@@ -5,13 +5,14 @@ Guidance mixes denoised pictures, not the U-Net's outputs, in A1111's order of o
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from backend.job import SamplingOptions
-from backend.sampling.guidance import Guidance, Predictor
+from backend.sampling.guidance import Guidance, Predictor, Read, Reading
 from backend.sampling.sigma_table import SigmaTable
 
 Keep = Callable[[Tensor, float], Tensor]  # puts back what of a picture is not drawn anew, (B, C, h, w), at a sigma or timestep
@@ -48,10 +49,19 @@ class SigmaDenoiser:
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         self._refine(sigma)
         scale = 1 / (sigma**2 + 1) ** 0.5
-        timestep = self._table.timestep(sigma).item()
-        read = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
-        level = sigma.item()
-        return self._keep(self._guidance(x, level, timestep, scale=scale, cfg_scale=self._cfg_scale, read=read)[0], level)
+        timestep = self._table.timestep(sigma)
+        level, read = sigma.item(), self._read(sigma, timestep)
+        guided, _ = self._guidance(x, level, timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read, reading=self._rows)
+        return self._keep(guided, level)
+
+    def _read(self, sigma: Tensor, timestep: Tensor) -> Read:
+        return _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
+
+    def _rows(self, levels: Tensor) -> Reading:
+        """(N,) sigmas → how each row is asked."""
+        timesteps = torch.stack([self._table.timestep(sigma) for sigma in levels.cpu()]).to(levels)
+        sigmas = levels[:, None, None, None]
+        return Reading(timesteps, 1 / (sigmas**2 + 1) ** 0.5, self._read(sigmas, timesteps[:, None, None, None]))
 
 
 class LcmDenoiser(SigmaDenoiser):
@@ -60,20 +70,16 @@ class LcmDenoiser(SigmaDenoiser):
     SIGMA_DATA = 0.5
     TIMESTEP_SCALING = 10.0
 
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        self._refine(sigma)
-        timestep = self._table.timestep(sigma)
+    def _read(self, sigma: Tensor, timestep: Tensor) -> Read:
         scaled = timestep * self.TIMESTEP_SCALING
         keep = self.SIGMA_DATA**2 / (scaled**2 + self.SIGMA_DATA**2)
         take = scaled / (scaled**2 + self.SIGMA_DATA**2) ** 0.5
-        plain = _read_v(sigma) if self._v_prediction else _read_epsilon(sigma)
+        plain = super()._read(sigma, timestep)
 
         def read(x: Tensor, output: Tensor) -> Tensor:
             return plain(x, output) * take + x * keep
 
-        scale = 1 / (sigma**2 + 1) ** 0.5
-        level = sigma.item()
-        return self._keep(self._guidance(x, level, timestep.item(), scale=scale, cfg_scale=self._cfg_scale, read=read)[0], level)
+        return read
 
 
 class Prediction(NamedTuple):
@@ -98,7 +104,10 @@ class TimestepDenoiser:
         if model := self._guidance.refined(int(timestep)):
             self._read_alphas, self._v_prediction = self._alphas_of(model), model.architecture.prediction == "v"
         read = _read_v_as_epsilon(self._read_alphas[int(timestep)].float()) if self._v_prediction else _read_as_is
-        guided, unguided = self._guidance(self._keep(x, timestep), timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read)
+        reading = partial(Reading, scale=1.0, read=read)
+        guided, unguided = self._guidance(
+            self._keep(x, timestep), timestep, timestep, scale=1.0, cfg_scale=self._cfg_scale * cfg_factor, read=read, reading=reading
+        )
         return Prediction(guided, unguided)
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from backend.errors import Interrupted
 from backend.job import SamplingOptions
-from backend.sampling.changes import Changes
+from backend.sampling.changes import Changes, UNetCall
+
+Read = Callable[[Tensor, Tensor], Tensor]  # (x, the U-Net's output) → what is guided
 
 TRAINED = 1000  # noise levels of a model's table
 Parts = tuple[tuple[tuple[int, float], ...], ...]
@@ -115,6 +117,18 @@ class _Batch:
         return _spread(images, self.owners)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the U-Net is asked at a level, or, as tensors, at one for each row: its timestep, what x is multiplied with, and what its output means."""
+
+    t: float | Tensor  # (N,)
+    scale: Tensor | float  # (N, 1, 1, 1)
+    read: Read
+
+
+Rows = Callable[[Tensor], Reading]  # levels, (N,) → how each row is asked
+
+
 class Guidance:
     """Counts the U-Net's calls; before each asks `cancel`, then tells `before_call` its number."""
 
@@ -134,9 +148,9 @@ class Guidance:
         self.calls = 0
 
     def __call__(
-        self, x: Tensor, level: float, t: float, *, scale: Tensor | float, cfg_scale: float, read: Callable[[Tensor, Tensor], Tensor]
+        self, x: Tensor, level: float, t: float, *, scale: Tensor | float, cfg_scale: float, read: Read, reading: "Rows | None" = None
     ) -> tuple[Tensor, Tensor]:
-        """One call at timestep t. scale: what x is multiplied with before the U-Net; read: (x, its output) → what is guided.
+        """One call at timestep t. scale: what x is multiplied with before the U-Net; reading: the same three for rows whose levels were changed.
 
         level: what NGMS compares; as in A1111 sigma, or t in samplers that walk over timesteps.
         Returns (B, C, h, w) guided, and without the prompt.
@@ -148,7 +162,7 @@ class Guidance:
         without_negative = self._leaves_out_negative(level)
         batch = self._rows(without_negative)
         self.calls += 1
-        found = read(batch.spread(x), self._predict(batch, batch.spread(x * scale), t))
+        found = self._found(batch, x, level, Reading(t, scale, read), reading)
         if without_negative:
             first_parts = [found[parts[0][0]] for parts in batch.parts]  # stand in for the negative prompt
             return _combine(found, torch.stack(first_parts), batch.parts, 1.0)
@@ -156,6 +170,10 @@ class Guidance:
             return self._edited(found, batch.parts, cfg_scale)
         count = len(found) - len(batch.parts)
         return _combine(found[:count], found[count:], batch.parts, cfg_scale)
+
+    def _found(self, batch: _Batch, x: Tensor, level: float, usual: "Reading", reading: "Rows | None") -> Tensor:
+        """What is guided, a row for each of the batch."""
+        return usual.read(batch.spread(x), self._predict(batch, batch.spread(x * usual.scale), usual.t))
 
     def _edited(self, found: Tensor, parts: Parts, cfg_scale: float) -> tuple[Tensor, Tensor]:
         """without + image_cfg_scale · (picture − without) + cfg_scale · (prompt and picture − picture)"""
@@ -182,10 +200,10 @@ class Guidance:
             return False
         return level < options.s_min_uncond and (options.s_min_uncond_all or self.calls % 2 == 1)
 
-    def _predict(self, batch: _Batch, x: Tensor, t: float) -> Tensor:
+    def _predict(self, batch: _Batch, x: Tensor, t: float | Tensor) -> Tensor:
         if batch.beside is not None:
             x = torch.cat([x, batch.beside], dim=1)
-        timesteps = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
+        timesteps = t if isinstance(t, Tensor) else torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         found = [
             self._told.model.predict(x[piece.start : piece.stop], timesteps[piece.start : piece.stop], piece.cross, piece.vector) for piece in batch.pieces
         ]
@@ -273,9 +291,46 @@ class ChangedGuidance(Guidance):
         self._changes = changes
 
     def __call__(
-        self, x: Tensor, level: float, t: float, *, scale: Tensor | float, cfg_scale: float, read: Callable[[Tensor, Tensor], Tensor]
+        self, x: Tensor, level: float, t: float, *, scale: Tensor | float, cfg_scale: float, read: Read, reading: Rows | None = None
     ) -> tuple[Tensor, Tensor]:
         step = self.calls
         x = self._changes.apply("before step", x, step=step, steps=self._total_calls, level=level)
-        guided, unguided = super().__call__(x, level, t, scale=scale, cfg_scale=cfg_scale, read=read)
+        guided, unguided = super().__call__(x, level, t, scale=scale, cfg_scale=cfg_scale, read=read, reading=reading)
         return self._changes.apply("after step", guided, step=step, steps=self._total_calls, level=level), unguided
+
+    def _found(self, batch: _Batch, x: Tensor, level: float, usual: Reading, reading: Rows | None) -> Tensor:
+        at = {"step": self.calls - 1, "steps": self._total_calls, "level": level}
+        if self._changes.at("before call"):
+            asked = self._changes.prepare(_asked(batch, batch.spread(x), level), **at)
+            rows, how = asked.x, usual if reading is None else reading(asked.level)
+            found = how.read(rows, self._predict(self._as_asked(batch, asked), rows * how.scale, how.t))
+        else:
+            found = super()._found(batch, x, level, usual, reading)
+        return self._changes.apply("after call", found, **at)
+
+    def _as_asked(self, batch: _Batch, asked: UNetCall) -> _Batch:
+        told = _Changed(asked.cross, asked.vector, batch.parts)
+        negative = None if asked.negative_cross is None else _Changed(asked.negative_cross, asked.negative_vector, batch.parts)
+        return self._put_together(told, negative)
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """A StepCond that an extension had in hand."""
+
+    cross: Tensor
+    vector: Tensor | None
+    parts: Parts
+
+
+def _asked(batch: _Batch, rows: Tensor, level: float) -> UNetCall:
+    told, negative = batch.told
+    return UNetCall(
+        x=rows,
+        level=torch.full((len(rows),), level, dtype=torch.float32, device=rows.device),
+        beside=batch.beside,
+        cross=told.cross,
+        vector=told.vector,
+        negative_cross=None if negative is None else negative.cross,
+        negative_vector=None if negative is None else negative.vector,
+    )

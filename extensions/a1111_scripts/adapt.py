@@ -14,7 +14,7 @@ from PIL import Image
 from backend.catalog import Catalog
 from backend.controls import Control, Update
 from backend.request import GenerationRequest
-from backend.scripts import Part, Session
+from backend.scripts import EngineCall, Part, Session
 from backend.settings import Settings
 from extensions.a1111_scripts.host import Host
 from extensions.a1111_scripts.interface import UPDATE, Component
@@ -34,6 +34,10 @@ class A1111Part(Part):
 
     def controls(self, tab: str, catalog: Catalog, settings: Settings) -> Sequence[Control]:
         return controls(self._host, self.title, tab, catalog, settings)
+
+    def engine(self, values: Mapping[str, Any]) -> Sequence[EngineCall]:
+        """The first one that has something to do in a step asks for all of them."""
+        return tuple(EngineCall(at=at, target=target, options=options) for at, target, options in self._host.engine_calls(self.title))
 
     def read_infotext(self, labels: Mapping[str, str]) -> Mapping[str, Any]:
         return pasted(self._host, self.title, self.tabs[0], labels)

@@ -11,6 +11,7 @@ log = logging.getLogger(__name__)
 
 # on_<name> → whether what it is told is called at once where the time for it is over.
 SUPPORTED = ("app_started", "before_ui", "ui_settings", "ui_tabs", "script_unloaded", "before_reload", "infotext_pasted", "before_image_saved", "image_saved")
+STEPS = ("cfg_denoiser", "cfg_denoised", "cfg_after_cfg")  # called in the engine alone
 LATE = ("ui_settings", "before_ui")
 
 
@@ -24,6 +25,39 @@ class ImageSaveParams:
     pnginfo: dict[str, Any]
 
 
+@dataclass
+class CFGDenoiserParams:
+    """What the U-Net will be called with; x, sigma, text_cond and text_uncond may be changed. Tensors, a row for each prompt and negative prompt."""
+
+    x: Any
+    image_cond: Any
+    sigma: Any
+    sampling_step: int
+    total_sampling_steps: int
+    text_cond: Any
+    text_uncond: Any
+    denoiser: Any = None
+
+
+@dataclass
+class CFGDenoisedParams:
+    """What it predicts of each row."""
+
+    x: Any
+    sampling_step: int
+    total_sampling_steps: int
+    inner_model: Any = None
+
+
+@dataclass
+class AfterCFGCallbackParams:
+    """The guided prediction, a row for each picture."""
+
+    x: Any
+    sampling_step: int
+    total_sampling_steps: int
+
+
 @dataclass(frozen=True)
 class Callback:
     name: str
@@ -34,13 +68,14 @@ class Callback:
 class Callbacks:
     """In the order of their coming. What one raises is logged with its extension, and the others go on."""
 
-    def __init__(self, loading: Callable[[], str], failed: Callable[[str, str, BaseException], str]) -> None:
-        self._loading, self._failed = loading, failed
+    def __init__(self, loading: Callable[[], str], owner: Callable[[Any], str], failed: Callable[[str, str, BaseException], str]) -> None:
+        """loading: the extension that is imported now, or ""; owner: the one that a function is written in."""
+        self._loading, self._owner, self._failed = loading, owner, failed
         self._all: list[Callback] = []
         self._over: set[str] = set()
 
     def add(self, name: str, function: Callable[..., Any]) -> None:
-        callback = Callback(name, function, self._loading())
+        callback = Callback(name, function, self._loading() or self._owner(function))
         self._all.append(callback)
         if name in self._over:
             self._one(callback)
@@ -58,8 +93,17 @@ class Callbacks:
             self._failed(callback.extension, f"on_{callback.name}", error)
             return None
 
+    def kept(self) -> Callable[[], None]:
+        """Gives what takes everything back that is told from here on."""
+        before = list(self._all)
+
+        def restore() -> None:
+            self._all = list(before)
+
+        return restore
+
     def remove_function(self, function: Callable[..., Any]) -> None:
-        self._all = [callback for callback in self._all if callback.function is not function]
+        self._all = [callback for callback in self._all if callback.function != function]  # bound methods are made anew each time
 
     def remove_extension(self, extension: str) -> None:
         self._all = [callback for callback in self._all if callback.extension != extension]
@@ -70,7 +114,8 @@ class Callbacks:
         def register(name: str) -> Callable[..., None]:
             return lambda callback, *more, **named: self.add(name, callback)
 
-        offered: dict[str, Any] = {f"on_{name}": register(name) for name in SUPPORTED}
+        offered: dict[str, Any] = {f"on_{name}": register(name) for name in (*SUPPORTED, *STEPS)}
+        offered |= {"CFGDenoiserParams": CFGDenoiserParams, "CFGDenoisedParams": CFGDenoisedParams, "AfterCFGCallbackParams": AfterCFGCallbackParams}
         offered |= {"ImageSaveParams": ImageSaveParams, "remove_callbacks_for_function": self.remove_function}
         offered |= {"remove_current_script_callbacks": lambda: self.remove_extension(self._loading())}
         return offered

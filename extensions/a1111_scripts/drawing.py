@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
+from uuid import uuid4
 
 from PIL import Image
 
@@ -20,8 +21,11 @@ from backend.prompts.styles import StyleTable
 from backend.scripts import Session
 from backend.settings import Settings
 from backend.tasks import SavedImage
-from extensions.a1111_scripts.processing import Processed, chunks
-from extensions.a1111_scripts.scripting import Pixels, PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs
+from extensions.a1111_scripts.processing import Processed, chunks, plain
+from extensions.a1111_scripts.scripting import Pixels, PostprocessBatchListArgs, PostprocessImageArgs, PostProcessMaskOverlayArgs, title_of
+
+# What is settled before `process`: a picture's own texts and seeds, and those of the job.
+LISTS = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds", "main_prompt", "main_negative_prompt", "seed", "subseed")
 
 
 class Callbacks(Protocol):
@@ -47,6 +51,7 @@ class Walk:
     before_saving: Callable[..., Any]  # (image, p, filename, pnginfo) → what the callbacks take and change
     native_parts: Mapping[str, Mapping[str, Any]]
     settings: Settings
+    notes: dict[str, Any]  # for the engine: what the job is made of, as values
     changed: Callable[[], Mapping[str, Any]]  # settings that scripts have set
     shown: bool
     saved: bool
@@ -55,8 +60,10 @@ class Walk:
     def run(self) -> tuple[Processed, tuple[SavedImage, ...]]:
         """Raises WebUIError for what cannot be drawn. An interruption keeps what is there."""
         p, kept, texts = self.p, [], []
+        self._note_processing()
         self._call("before_process")
         _set_up_prompts(p, self.session)
+        self.notes["lists"] = {name: list(value) if isinstance(value := getattr(p, name), list) else value for name in LISTS}
         self._call("process")
         try:
             for batch in range(int(p.n_iter)):
@@ -90,7 +97,8 @@ class Walk:
         """False: a script emptied the list of prompts, which ends the job."""
         p, first = self.p, batch * int(self.p.batch_size)
         last = first + int(p.batch_size)
-        _take(p, first, last)
+        self.notes["batch"] = batch
+        take(p, first, last)
         named = {"batch_number": batch, "prompts": p.prompts, "seeds": p.seeds, "subseeds": p.subseeds}
         self._call("before_process_batch", **named)
         if not p.prompts:
@@ -104,7 +112,7 @@ class Walk:
         prompts = [text + tag for text, tag in zip(p.prompts, tags, strict=False)]
         drawn = self._draw(first, prompts, p.negative_prompts)
         self._call("postprocess_batch", images=[Pixels(index) for index in range(len(drawn))], batch_number=batch)
-        _take(p, first, first + len(drawn))
+        take(p, first, first + len(drawn))
         listed = PostprocessBatchListArgs([Pixels(index) for index in range(len(drawn))])
         self._call("postprocess_batch_list", listed, batch_number=batch)
         for place, pixels in enumerate(listed.images):
@@ -181,6 +189,14 @@ class Walk:
             self.session.add(grid, texts[0], grid=True, save=settings["grid_save"] and self.saved)
         return [grid] if settings["return_grid"] else []
 
+    def _note_processing(self) -> None:
+        """As it is before scripts have changed it."""
+        p, runner = self.p, self.p.scripts
+        args = {} if runner is None else {title_of(script): runner.args(script, p) for script in runner.alwayson_scripts}
+        self.notes["id"] = uuid4().hex
+        self.notes["p"] = {name: value for name, value in vars(p).items() if not name.startswith("_") and plain(value)}
+        self.notes["args"] = {title: [value if plain(value) else None for value in given] for title, given in args.items()}
+
     def _call(self, stage: str, *arguments: Any, **named: Any) -> None:
         if self.p.scripts is not None:
             self.p.scripts.each(stage, self.p, *arguments, **named)
@@ -246,7 +262,7 @@ def _styled(styles: StyleTable, prompts: Sequence[str], negatives: Sequence[str]
     return [prompt for prompt, _ in pairs], [negative for _, negative in pairs]
 
 
-def _take(p: Any, first: int, last: int) -> None:
+def take(p: Any, first: int, last: int) -> None:
     """What of the whole lists belongs to this batch."""
     for name in ("prompts", "negative_prompts", "seeds", "subseeds"):
         setattr(p, name, list(getattr(p, f"all_{name}")[first:last]))

@@ -25,6 +25,11 @@ class Found:
         return _files(self.folder / "javascript", ".js", ".mjs")
 
     @property
+    def steps(self) -> bool:
+        """Whether its scripts name a callback of a step: these are loaded in the engine as well."""
+        return any(b"on_cfg_" in file.read_bytes() for file in self.scripts)
+
+    @property
     def style(self) -> Path | None:
         return style if (style := self.folder / "style.css").is_file() else None
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from threading import local
-from types import ModuleType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 from backend.catalog import Catalog
@@ -29,32 +29,37 @@ from extensions.a1111_scripts.interface import Gradio
 from extensions.a1111_scripts.loading import GRADIO, A1111Importer, ShimModule, shim_modules
 from extensions.a1111_scripts.options import Options, State
 from extensions.a1111_scripts.scan import scan
-from extensions.a1111_scripts.scripting import TABS, Loaded, Runner, Script
+from extensions.a1111_scripts.scripting import TABS, Loaded, Runner, Script, title_of
 from extensions.a1111_scripts.shim import Model, checkpoint_info, offered
 
 log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 
+# When the engine calls which function of `engine`.
+MOMENTS: Mapping[str, str] = MappingProxyType({"before call": "before_call", "after call": "after_call", "after step": "after_step"})
 Failed = Callable[[str, str, BaseException], str]  # (extension, where, error) → the sentence that tells it
 
 
 class Host:
     """Built once, by `load`; after that nothing is added."""
 
-    def __init__(self, paths: Paths, flags: Flags, settings: Settings, failed: Failed) -> None:
-        self.paths, self.settings = paths, settings
+    def __init__(self, paths: Paths, flags: Flags, settings: Settings, failed: Failed, *, only: frozenset[str] | None = None, device: Any = "cpu") -> None:
+        """only: names of those that are loaded; None = all. device: what modules.devices says."""
+        self.paths, self.flags, self.settings = paths, flags, settings
+        self.device = device
         self.catalog: Catalog | None = None
         self.failed = failed
-        self.found = find(paths)
+        self.found = tuple(one for one in find(paths) if only is None or one.name in only)
         self.usable: tuple[Found, ...] = ()  # of these, what nothing is refused of
+        self.stepping: frozenset[str] = frozenset()  # of these, what the engine loads as well
         self.service: Any = None  # once page or API are built
         self.gradio = Gradio.new()
         self.loaded: list[Loaded] = []
         self.runners: dict[str, Runner] = {}
         self._local = local()
         self.importer = A1111Importer({}, ())
-        self.callbacks = Callbacks(lambda: self.importer.loading.name if self.importer.loading else "", failed)
+        self.callbacks = Callbacks(lambda: self.importer.loading.name if self.importer.loading else "", self._owner, failed)
         self.options = Options(self.chosen, _stored(paths.config_file))
         self.state = State(lambda: self._stack[-1].session if self._stack else None)
         self.cmd_opts = SimpleNamespace(**{field.name: getattr(flags, field.name) for field in fields(flags)})
@@ -71,6 +76,7 @@ class Host:
         gradio.__dict__.update(self.gradio.names, __path__=[])
         known = {name: frozenset(vars(module)) for name, module in modules.items()}
         self.usable = usable = tuple(one for one in self.found if self._allowed(one, known))
+        self.stepping = frozenset(one.name for one in usable if one.steps)
         self.importer = A1111Importer({**modules, GRADIO: gradio}, usable)
         self.importer.install()
         for one in usable:
@@ -122,6 +128,11 @@ class Host:
     def _script_failed(self, script: Script, stage: str, error: BaseException) -> str:
         return self.failed(script.extension, f"{stage} of {Path(script.filename).name}", error)
 
+    def _owner(self, function: Any) -> str:
+        code = getattr(function, "__code__", None)
+        file = Path(code.co_filename) if code is not None else self.paths.data
+        return next((one.name for one in self.usable if one.name != OWN and file.is_relative_to(one.folder)), OWN)
+
     # ---- at work
 
     @contextmanager
@@ -160,6 +171,7 @@ class Host:
         session, work = self.current(), self._stack[-1]
         settings = session.settings.override({**self.options.changed, **p.override_settings})
         work.walks += 1
+        before, work.notes = work.notes, {"tab": p.tab}
         try:
             walk = Walk(
                 p=p,
@@ -168,6 +180,7 @@ class Host:
                 before_saving=ImageSaveParams,
                 native_parts=work.native_parts,
                 settings=settings,
+                notes=work.notes,
                 changed=lambda: self.options.changed,
                 shown=shown,
                 saved=saved,
@@ -176,8 +189,23 @@ class Host:
             processed, kept = walk.run()
         finally:
             work.walks -= 1
+            work.notes = before
         work.kept.update((id(one.pixels), one) for one in kept)
         return processed, kept
+
+    def engine_calls(self, title: str) -> Iterator[tuple[Any, str, dict[str, Any]]]:
+        """(moment, target, options) for the batch that is to be drawn now."""
+        notes = self._stack[-1].notes if self._stack else {}
+        if not self.stepping or "batch" not in notes:
+            return
+        stepping = [script for script in self.runners[notes["tab"]].alwayson_scripts if script.extension in self.stepping]
+        titles = [title_of(script) for script in stepping if title_of(script) in notes["args"]]
+        if title not in titles[:1]:
+            return
+        told = {key: value for key, value in self.options.data.items() if processing.plain(value)}
+        options = {**notes, "only": self.stepping, "paths": self.paths, "flags": self.flags, "settings": told}
+        for at, function in MOMENTS.items():
+            yield at, f"extensions.a1111_scripts.engine:{function}", options
 
     def processing_names(self) -> dict[str, Any]:
         """modules.processing. Its classes are this host's own: they reach its session."""
@@ -258,6 +286,7 @@ class _Work:
     def __init__(self, session: Session, native_parts: Mapping[str, Mapping[str, Any]]) -> None:
         self.session, self.native_parts = session, native_parts
         self.walks = 0
+        self.notes: dict[str, Any] = {}  # of the innermost walk
         self.kept: dict[int, SavedImage] = {}
 
 

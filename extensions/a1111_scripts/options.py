@@ -129,6 +129,10 @@ class Options:
         if call:
             func()
 
+    def remember(self, stored: Mapping[str, Any]) -> None:
+        """In the place of what config.json says."""
+        self.__dict__["_stored"] = dict(stored)
+
     def save(self, filename: Any = None) -> None:
         """What scripts set is not written: config.json is the person's."""
 

@@ -58,6 +58,15 @@ _MORE: Mapping[str, Any] = MappingProxyType(
 OF_TXT2IMG, OF_IMG2IMG = (tuple(key for key, field in BY_KEY.items() if field.tab == tab) for tab in ("txt2img", "img2img"))
 
 
+def plain(value: Any) -> bool:
+    """Whether it can go to another process as it is."""
+    if isinstance(value, list | tuple):
+        return all(map(plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and plain(inner) for key, inner in value.items())
+    return value is None or type(value) in (str, int, float, bool)
+
+
 class Bound:
     """What every processing object reaches of the adapter; set on the classes that scripts see."""
 

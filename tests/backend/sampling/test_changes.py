@@ -36,6 +36,19 @@ def late(latent, options, at):
 def wrong(latent, options, at):
     return latent[:, :1]
 
+def look(call, options, at):
+    assert call.x.shape == (2, 4, 8, 8) and call.level.tolist() == [at.level] * 2 and call.cross.shape == call.negative_cross.shape
+    call.cross.mul_(1)
+
+def louder(call, options, at):
+    call.level[1] *= 0.8
+
+def wordless(call, options, at):
+    call.cross = call.negative_cross
+
+def short(call, options, at):
+    call.x = call.x[:1]
+
 def fail(latent, options, at):
     raise RuntimeError("not today")
 """
@@ -82,3 +95,19 @@ def test_one_that_fails_is_named_once_and_the_picture_is_drawn_without_it(engine
     assert drawn.image.tobytes() == draw(engine).image.tobytes()
     (comment,) = [comment for comment in drawn.comments if "changer" in comment]
     assert comment.startswith("Error: ") and words in comment
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM", "LCM"])
+def test_a_call_is_open_for_change_row_by_row(engine: Engine, sampler: str):
+    plain = draw(engine, sampler=sampler)
+    assert draw(engine, ("before call", "look"), sampler=sampler).image.tobytes() == plain.image.tobytes()
+    for name in ("louder", "wordless"):
+        assert draw(engine, ("before call", name), sampler=sampler).image.tobytes() != plain.image.tobytes()
+    assert draw(engine, ("after call", "flat"), sampler=sampler, value=0.5).image.tobytes() != plain.image.tobytes()
+    assert draw(engine, sampler=sampler).image.tobytes() == plain.image.tobytes()
+
+
+def test_a_call_of_another_shape_is_not_made(engine: Engine):
+    drawn = draw(engine, ("before call", "short"))
+    assert drawn.image.tobytes() == draw(engine).image.tobytes()
+    assert any("made (1, 4, 8, 8) of x, which was (2, 4, 8, 8)" in comment.replace("torch.Size([", "(").replace("])", ")") for comment in drawn.comments)
