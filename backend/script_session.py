@@ -91,7 +91,8 @@ class RunningScript:
         pictures = self._taken_over(request, save, show, grid, extra)
         if pictures is None:
             pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note, extra=extra, finished=finished)
-        if self._task.interrupted and not all(picture.complete for picture in pictures if not picture.grid):
+        drawn = [picture for picture in pictures if not picture.grid]
+        if self._task.interrupted and not (drawn and all(picture.complete for picture in drawn)):
             raise Interrupted(pictures=pictures)
         return pictures
 

@@ -164,7 +164,7 @@ class Task:
             self.extra[label] = known if known == value else ", ".join(dict.fromkeys((*known.split(", "), *value.split(", "))))
 
     def begin_batch(self, batch: int, weight: int = 1) -> None:
-        self.batch, self.weight, self.step, self.cancel = batch, weight, 0, CancelToken()
+        self.step, self.batch, self.weight, self.cancel = 0, batch, weight, CancelToken()  # readers never see a new batch with the steps of the one before
         if self.interrupted:  # between the two batches
             self.cancel.interrupt()
         self.revision += 1

@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from backend.workers.process import ProcessWorker
 from tests.backend.stage import ask, open_service
 from tests.backend.workers.fake_engine import FakeEngine, colour
 
-PATIENCE = 30  # seconds before a test gives up
+PATIENCE = 60  # seconds before a test gives up
 
 
 @pytest.fixture
@@ -42,9 +43,11 @@ def service(opened) -> GenerationService:
 
 
 def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
     condition = Condition()
     with condition:
         while not holds():
+            assert time.monotonic() < end, "What was waited for did not come."
             condition.wait(0.002)
 
 

@@ -1,16 +1,19 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from backend.errors import Interrupted
 from backend.infotext import read
+from backend.job import GeneratedImage, GenerateJob
+from backend.progress import CancelToken, Event
 from backend.service import GenerationService
 from backend.tasks import Task
 from backend.workers.local import LocalWorker
 from extensions.xyz_plot.extension import XyzPlot
 from tests.backend.stage import ask
-from tests.backend.test_service import until
+from tests.backend.test_service import PATIENCE, until
 from tests.backend.workers.fake_engine import FakeEngine, colour
 from tests.extensions.running import grids, pictures, run, running, submit, table
 
@@ -53,7 +56,7 @@ def test_pictures_are_seen_while_they_come_and_only_the_grid_at_the_end(service:
     assert not task.images[0].grid
     until(lambda: task.batch == 1 and task.step > 0)
     service.skip()
-    task.wait(30)
+    task.wait(PATIENCE)
     assert [image.grid for image in task.images] == [True]
 
 
@@ -141,12 +144,26 @@ def test_several_pictures_of_a_request_are_one_cell(service: GenerationService):
 
 def test_an_interruption_keeps_what_is_there_in_its_place(service: GenerationService):
     task = submit(service, TITLE, ask("a cat"), x_type="Prompt S/R", x_values="cat, hang, dog", y_type="Seed", y_values="1,2")
-    until(lambda: len(task.images) == 2 and task.step > 0)
+    until(lambda: task.batch == 2 and task.step > 0)
     service.interrupt()
-    task.wait(30)
+    task.wait(PATIENCE)
     assert task.state == "interrupted"
     assert table(grids(task)[0].image, 3, 2, SIZE) == [[colour(1), BLANK, BLANK], [colour(2), BLANK, BLANK]]
     assert [path.parent.parent.name for path in sorted(service.paths.data.glob("outputs/*/*/*.png"))] == ["txt2img-grids", "txt2img-images", "txt2img-images"]
+
+
+def test_an_interruption_before_the_first_step_leaves_the_cell_blank(tmp_path: Path):
+    class Stopping(FakeEngine):
+        def generate(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+            if len(self.jobs) == 2:
+                service.interrupt()
+                raise Interrupted
+            return super().generate(job, on_event, cancel)
+
+    with running(tmp_path, "xyz_plot", LocalWorker(Stopping())) as (service, _):
+        task = plot(service, x_type="Seed", x_values="1,2", y_type="Steps", y_values="2,3")
+    assert (task.state, task.comments) == ("interrupted", ())
+    assert table(grids(task)[0].image, 2, 2, SIZE) == [[colour(1), colour(2)], [BLANK, BLANK]]
 
 
 @pytest.mark.parametrize(
@@ -176,4 +193,4 @@ def test_progress_counts_through_all_cells(service: GenerationService):
     until(lambda: task.batch == 1 and task.step > 0)
     assert 0.25 < task.progress < 0.5
     service.interrupt()
-    task.wait(30)
+    task.wait(PATIENCE)
