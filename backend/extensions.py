@@ -25,6 +25,7 @@ SHIPPED = (
     "extra_options",
     "img2img_batch",
     "loopback",
+    "lora_duel",
     "lora_scrub",
     "outpainting_mk2",
     "poor_mans_outpainting",

@@ -31,6 +31,7 @@ SCRIPTS = (
     "progress.js",
     "form.js",
     "sends.js",
+    "asks.js",
     "jobs.js",
     "bar.js",
     "gallery.js",

@@ -1,16 +1,27 @@
 """One tab, txt2img or img2img: prompts and parameters left, Generate and results right; and what its events do."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import gradio as gr
 from gradio.components import Component
+from pydantic import BaseModel, Field, ValidationError
 
 from backend.errors import WebUIError
 from backend.fields import to_request
+from backend.request import ScriptCall
 from backend.service import GenerationService
 from ui import bind, controls, gallery, groups, networks, passes, progress, quicksettings, scripts, sources, toprow
 from ui.events import QUICK
+
+
+class Call(BaseModel):
+    """place: the tab that its task belongs to, plain letters."""
+
+    script: str
+    values: dict[str, Any] = {}
+    place: Annotated[str, Field(pattern=r"^[a-z0-9]{1,40}$")]
 
 
 def build(service: GenerationService, blocks: gr.Blocks, settings: quicksettings.QuickSettings, tab: str) -> bind.Form:
@@ -83,10 +94,38 @@ def _generate_events(service: GenerationService, buttons: toprow.Buttons, form: 
     if tab == "txt2img":
         enlarge = "(client, picture, ...values) => [webui.client, webui.hires.picture, ...values]"
         told.append(passes.upscale_bus(tab).asked(submit, [client, sent_pictures, *form.inputs], refusal, js=enlarge, **QUICK))
+    _script_events(service, form, tab)
     for event in told:
         event.then(None, refusal, js=f"(refusal) => {{ webui.gallery.sent('{tab}', refusal); }}", **QUICK)
     buttons.interrupt.click(None, js=f"() => {{ webui.progress.tell('interrupt', '{tab}'); }}", **QUICK)
     buttons.skip.click(None, js=f"() => {{ webui.progress.tell('skip', '{tab}'); }}", **QUICK)
+
+
+def _script_events(service: GenerationService, form: bind.Form, tab: str) -> None:
+    """What the page's JavaScript asks for by webui.asks.script: the form as it stands, drawn by a script that it names."""
+    client, pictures, call, tasks, refusal = (gr.Textbox(visible=False) for _ in range(5))
+    js = f"webui.asks.bind('{tab}', () => trigger('asked'))"
+    bus: Any = gr.HTML(html_template="<i></i>", js_on_load=js, elem_id=f"{tab}_asks_bus", elem_classes="unseen", apply_default_css=False)
+
+    def submit(client: str, pictures: str, call: str, *values: object) -> tuple[str, str]:
+        """Ids of the tasks with blanks between, or why there are none."""
+        try:
+            asked = Call.model_validate_json(call)
+            if not progress.CLIENT.fullmatch(client):
+                return "", "This page has lost its id. Reload it."
+            script = ScriptCall(title=asked.script, values=asked.values)
+            requests = [replace(to_request(one), script=script) for one in _asked(service, form, values, pictures, tab)]
+            made = [service.submit(one, id_task=progress.new_task_id(client, asked.place), kept=True) for one in requests]
+        except ValidationError:
+            return "", "What this page asked for cannot be read. Reload it."
+        except WebUIError as error:
+            return "", str(error)
+        return " ".join(task.id for task in made), ""
+
+    picked = f"await webui.canvas.sent('{tab}')" if tab == "img2img" else "''"
+    collect = f"async (client, pictures, call, ...values) => [webui.client, {picked}, webui.asks.next('{tab}'), ...values]"
+    sent = bus.asked(submit, [client, pictures, call, *form.inputs], [tasks, refusal], js=collect, **QUICK)
+    sent.then(None, [tasks, refusal], js=f"(tasks, refusal) => {{ webui.asks.sent('{tab}', tasks, refusal); }}", **QUICK)
 
 
 def _asked(service: GenerationService, form: bind.Form, values: tuple[object, ...], pictures: str, tab: str) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,7 @@
       range.value = bar.strip.weights[bar.at];
       said(bar);
     });
-    bar.use = webui.button('', () => use(tab, bar.strip.lora, bar.strip.weights[Math.max(bar.at, 0)]));
+    bar.use = webui.button('', () => webui.prompt.weigh(tab, bar.strip.lora, bar.strip.weights[Math.max(bar.at, 0)]));
     element.append(range, shown, bar.use);
     return bar;
   };
@@ -51,17 +51,6 @@
     bar.range.style.setProperty('--filled', `${(100 * (bar.range.valueAsNumber - bar.range.min)) / (bar.range.max - bar.range.min || 1)}%`);
     bar.use.textContent = chosen ? `Use ${weight} in the prompt` : 'Use in the prompt';
     bar.use.disabled = !chosen;
-  };
-
-  // Into its tag; a prompt without one gets it at the end.
-  const use = (tab, lora, weight) => {
-    const text = webui.prompt.text(tab), means = name => name === lora || webui.sliders.file(name)?.replace(/\.[^.]+$/, '') === lora || name === lora.split('/').pop();
-    const found = webui.prompt.tags(text).find(one => means(one.name));
-    const single = found && webui.prompt.tags(webui.prompt.swap(text, found, webui.prompt.apart(found, false))).find(one => means(one.name));
-    const changed = found
-      ? webui.prompt.swap(text, found, webui.prompt.weighted(single, 'te', weight))
-      : webui.prompt.added(text, `<lora:${lora}:${webui.prompt.round(weight)}>`);
-    webui.prompt.change(tab, changed);
   };
 
   webui.gallery.watch((tab, { task, pictures, index }) => {

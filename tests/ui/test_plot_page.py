@@ -90,3 +90,20 @@ def test_an_interrupted_plot_shows_what_was_made(page: Txt2img, service: Generat
     assert table(grid.image, 3, 1, SIZE) == [[colour(7), colour(7), BLANK]]
     page.wait_for(".results .infotext", "Script: X/Y/Z plot")
     assert len(list(service.paths.data.glob("outputs/txt2img-images/*/*.png"))) == 2
+
+
+def test_a_plot_over_a_loras_weight_interrupted_in_the_middle_keeps_what_was_made(page: Txt2img, service: GenerationService, engine: FakeEngine) -> None:
+    page.prompt("a cat <lora:ink:1>")
+    values(page, "x", "LoRA weight", "0.5, 1")
+    values(page, "y", "Prompt S/R", "cat, dog, hang")
+    page.generate()
+    page.page.wait_for_function("document.querySelectorAll('.thumb').length === 2")
+    page.interrupt()
+    expect(page.page.locator(".results .what")).to_contain_text("Interrupted")
+    page.wait_for(".results .infotext", "Script: X/Y/Z plot")
+    (grid,) = service.tasks()[0].images
+    assert table(grid.image, 2, 3, SIZE) == [[colour(7), BLANK], [colour(7), BLANK], [BLANK, BLANK]]
+    assert {network.unet_weight for job in engine.jobs for network in job.networks} == {0.5}
+    assert len(list(service.paths.data.glob("outputs/txt2img-images/*/*.png"))) == 2
+    page.reload()
+    page.wait_for(".results .infotext", "Y Values")

@@ -62,6 +62,16 @@ webui.prompt = (() => {
   // Without the tag, and without the blank that stood before it.
   const without = (value, tag) => (value.slice(0, tag.start).replace(/[ \t]$/, '') + value.slice(tag.end)).replace(/^[ \t]+/, '');
 
+  // The prompt with a Lora at one weight for text encoder and U-Net: in its tag where it has one, else at the end, with these words.
+  const weigh = (tab, lora, weight, words = '') => {
+    const value = text(tab), stem = name => name.replace(/\.[^./]+$/, '').split('/').pop();
+    const means = tag => [tag.name, webui.sliders.file(tag.name)?.replace(/\.[^./]+$/, '')].includes(lora) || (!lora.includes('/') && stem(tag.name) === lora) || tag.name === stem(lora);
+    const found = tags(value).find(means);
+    if (!found) return change(tab, added(added(value, `<lora:${lora}:${round(weight)}>`), holds(value, words) ? '' : words));
+    const single = tags(apart(found, false))[0];
+    return change(tab, swap(value, found, weighted(single, 'te', weight)));
+  };
+
   // ---- what is switched off: tags that left the prompt and wait beside it
 
   const key = tab => `webui-off-${tab}`;
@@ -207,7 +217,7 @@ webui.prompt = (() => {
   refresh();
 
   return {
-    boxes, tabOf, text, change, tags, weighted, apart, swap, without, quoted, round, off, setOff, switchOff, switchOn, holds, added, removed,
+    boxes, tabOf, text, change, tags, weighted, apart, swap, without, weigh, quoted, round, off, setOff, switchOff, switchOn, holds, added, removed,
     options: () => options, refresh,
     active: tab => (negativeLast ? boxes(tab).negative : boxes(tab).prompt),
   };
