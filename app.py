@@ -174,7 +174,7 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
     from backend.api import errors
     from backend.api.access import GradioLogin, page_accounts, page_login
     from backend.api.docs import add_docs
-    from backend.api.extension_routes import add_extension_routes
+    from backend.api.extension_routes import add_extension_page_routes, add_extension_routes
     from backend.api.request_log import RequestLog
     from backend.api.router import api_login, build_internal_router, build_ping, build_router
     from backend.api.v2 import build_v2_router
@@ -208,7 +208,9 @@ def build(service: "GenerationService", flags: Flags, stop: "Stop" = lambda rest
         accounts = page_accounts(flags)
         store = ExtensionStore(service.paths, service.settings, flags, service.hooks)
         own = routes.build_routes(service, store, lambda: stop(True))
-        app.include_router(own, dependencies=[Depends(page_login(app))] if accounts else [])
+        login = [Depends(page_login(app))] if accounts else []
+        app.include_router(own, dependencies=login)
+        add_extension_page_routes(app, service, login)
         blocks.mount(app, page, accounts, head=blocks.page_head(theme=flags.theme or "", user_css=service.paths.user_css.is_file(), hooks=service.hooks))
         if accounts:
             app.add_middleware(GradioLogin, whole=app)

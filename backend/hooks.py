@@ -74,7 +74,12 @@ def tabs(service: Any) -> Sequence[PageTab]:  # type: ignore[empty-body]
 
 @hookspec
 def api_routes(service: Any) -> "APIRouter":  # type: ignore[empty-body]
-    """Addresses of its own, behind the same logins as the API; those of the program go before."""
+    """Addresses of its own, behind the same logins as the API, and served where the API is; those of the program go before."""
+
+
+@hookspec
+def page_routes(service: Any) -> "APIRouter":  # type: ignore[empty-body]
+    """Addresses for its own JavaScript: behind the login of the page, and served wherever the page is, also to other machines without --api."""
 
 
 @hookspec

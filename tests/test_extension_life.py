@@ -29,7 +29,7 @@ from tests.ui.page import open_page
 NAME, PATIENCE = "everything", 60
 MODELS = Path(__file__).parents[1] / "models"
 SMALL = {"prompt": "a %", "steps": 1, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler"}
-HOOKS = ("begin", "scripts", "parts", "draw", "expand_prompts", "postprocessing_steps", "settings", "tabs", "api_routes", "page_files")
+HOOKS = ("begin", "scripts", "parts", "draw", "expand_prompts", "postprocessing_steps", "settings", "tabs", "api_routes", "page_routes", "page_files")
 
 FRONT = """
 from dataclasses import replace
@@ -149,6 +149,14 @@ def api_routes(service):
     go("api_routes")
     router = APIRouter()
     router.add_api_route("/everything", lambda: VERSION)
+    return router
+
+
+@hookimpl
+def page_routes(service):
+    go("page_routes")
+    router = APIRouter()
+    router.add_api_route("/everything-page", lambda: VERSION)
     return router
 
 
@@ -302,6 +310,7 @@ def _broken_at_each_hook(start: Callable[[], GenerationService], broken: Path) -
             answer = web.post("/sdapi/v1/txt2img", json={**SMALL, **asked, **({"script_name": "twice"} if hook == "run" else {})})
             assert answer.status_code == (200 if hook not in ("run", "draw") else 422), (hook, answer.json())
             assert web.get("/everything").status_code == (200 if hook != "api_routes" else 404), hook
+            assert web.get("/everything-page").status_code == (200 if hook != "page_routes" else 404), hook
             assert "Extensions" in web.get("/config").text
         assert [problem for problem in service.hooks.problems if problem.extension == NAME and f"broken on purpose at {hook}" in problem.error], hook
     broken.unlink()

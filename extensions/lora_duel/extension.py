@@ -31,7 +31,7 @@ def scripts() -> Sequence[Script]:
 
 
 @hookimpl
-def api_routes(service: Any) -> APIRouter:
+def page_routes(service: Any) -> APIRouter:
     return routes.build(service, DUEL)
 
 

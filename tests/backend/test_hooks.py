@@ -122,6 +122,29 @@ def api_routes(service):
     assert {problem.extension for problem in service.hooks.problems} == {"bad"}
 
 
+def test_page_routes_stand_behind_the_login_of_the_page_and_need_no_api(opened):
+    code = f"""{HEAD}
+from fastapi import APIRouter
+def router(path):
+    router = APIRouter()
+    router.add_api_route(path, lambda: "mine")
+    return router
+@hookimpl
+def page_routes(service):
+    return router("/mine/page")
+@hookimpl
+def api_routes(service):
+    return router("/mine/api")
+"""
+    service = opened(mine=code, bad=FAILS.format(hook="page_routes", arguments=""))
+    with TestClient(app.build(service, parse_flags(["--listen", "--gradio-auth", "me:word"])), base_url="http://127.0.0.1") as client:
+        assert client.get("/mine/page").status_code == 401
+        assert client.post("/login", data={"username": "me", "password": "word"}).status_code == 200
+        assert client.get("/mine/page").json() == "mine"
+        assert client.get("/mine/api").status_code == 404  # --api was not given
+    assert {problem.extension for problem in service.hooks.problems} == {"bad"}
+
+
 def test_tabs_need_an_id_of_their_own(tmp_path: Path):
     code = f"""{HEAD}
 from backend.scripts import PageTab

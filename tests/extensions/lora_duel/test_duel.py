@@ -44,7 +44,7 @@ def service(tmp_path: Path, engine: FakeEngine) -> Iterator[GenerationService]:
 @pytest.fixture
 def http(service: GenerationService) -> Iterator[TestClient]:
     app = FastAPI()
-    for _, router in service.hooks.call("api_routes", service=service):
+    for _, router in service.hooks.call("page_routes", service=service):
         app.include_router(router)
     with TestClient(app) as client:
         yield client
@@ -162,7 +162,7 @@ def test_interrupted_it_keeps_what_was_made_and_goes_on_in_another_program(tmp_p
 
     with running(tmp_path, "lora_duel", LocalWorker(FakeEngine())) as (again, _):
         app = FastAPI()
-        for _, router in again.hooks.call("api_routes", service=again):
+        for _, router in again.hooks.call("page_routes", service=again):
             app.include_router(router)
         with TestClient(app) as client:
             assert told(client)["judged"] == before["judged"]

@@ -37,7 +37,7 @@ def service(tmp_path: Path, engine: FakeEngine) -> Iterator[GenerationService]:
 def page(browser: Browser, service: GenerationService) -> Iterator[Txt2img]:
     app = FastAPI()
     app.include_router(build_routes(service))
-    for _, router in service.hooks.call("api_routes", service=service):
+    for _, router in service.hooks.call("page_routes", service=service):
         app.include_router(router)
     mount(app, build(service), head=page_head(hooks=service.hooks))
     with serve(Guard(app)) as url, open_page(browser, url) as page:
