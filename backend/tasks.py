@@ -42,6 +42,10 @@ class SavedImage:
     index: int = 0
     save: Callable[[], Path] | None = field(default=None, repr=False, compare=False)  # of one that was not to be saved: does it after all
 
+    def name_at(self, place: int) -> str:
+        """As on disk; a picture that was not saved gets a name of the same form."""
+        return self.path.name if self.path else f"{place:05}-{self.seed}.png"
+
     def is_same(self, other: "SavedImage") -> bool:
         """Also where one of them has forgotten its pixels."""
         return self.path == other.path if self.path else self.pixels is other.pixels
@@ -75,7 +79,7 @@ class Task:
         self.planned: tuple[PlannedImage, ...] = ()  # every picture of every plan
         self.images: tuple[SavedImage, ...] = ()  # in the order drawn, then the grid
         self.hidden = 0  # pictures that were among them
-        self.taken_back: dict[tuple[int, str], Path] = {}  # their files by place and name: a page may just be asking for one
+        self.taken_back: dict[tuple[int, str], SavedImage] = {}  # these by place and name: a page may just be asking for one
         self.comments: tuple[str, ...] = ()
         self.extra: dict[str, str] = {}  # infotext fields that plan and run added
         self.status = ""  # "Loading checkpoint …"; "" while sampling
@@ -187,15 +191,16 @@ class Task:
         """These very ones; their files stay."""
         unwanted = {id(image) for image in images}
         left = tuple(image for image in self.images if id(image) not in unwanted)
-        files = ((place, image.path) for place, image in enumerate(self.images) if id(image) in unwanted and image.path)
-        self.taken_back |= {(place, path.name): path for place, path in files}
+        taken = ((place, image) for place, image in enumerate(self.images) if id(image) in unwanted)
+        self.taken_back |= {(place, image.name_at(place)): _without_pixels(image) if image.path else image for place, image in taken}
         self.hidden += len(self.images) - len(left)
         self.images = left
         self.revision += 1
 
     def forget_pixels(self, *, unsaved: bool = False) -> None:
         """Of what lies on the disk; of all, if nobody will ask for the unsaved ones any more."""
-        self.images = tuple(replace(image, pixels=None, save=None, plan=None) if image.path or unsaved else image for image in self.images)
+        self.images = tuple(_without_pixels(image) if image.path or unsaved else image for image in self.images)
+        self.taken_back = {key: image for key, image in self.taken_back.items() if image.path}
 
     def remove(self, image: SavedImage) -> None:
         """Its place; nothing happens if it is gone already."""
@@ -212,6 +217,10 @@ class Task:
         self.state = "failed" if failure else "interrupted" if self.interrupted else "done"
         self.revision += 1
         self._end.set_result(None)
+
+
+def _without_pixels(image: SavedImage) -> SavedImage:
+    return replace(image, pixels=None, save=None, plan=None)
 
 
 class _Pace:

@@ -75,9 +75,8 @@ def pictures(task: Task, start: int = 0) -> list[dict[str, object]]:
 
 
 def file_name(task: Task, index: int) -> str:
-    """As on disk; a picture that was not saved (a setting) gets a name of the same form."""
-    image = task.images[index]
-    return image.path.name if image.path else f"{index:05}-{image.seed}.png"
+    """As on disk, or of the same form."""
+    return task.images[index].name_at(index)
 
 
 class NamedPicture(BaseModel):

@@ -89,12 +89,11 @@ def _file_routes(router: APIRouter, service: GenerationService) -> None:
     @router.get("/image/{task_id}/{index}/{name}")
     async def read_image(task_id: str, index: int, name: str) -> Response:
         task = _found(service, task_id)
-        if not (0 <= index < len(task.images) and progress.file_name(task, index) == name):
-            return _file(task.taken_back.get((index, name)))
-        image = task.images[index]
-        if image.path is None and image.pixels is not None:
+        there = 0 <= index < len(task.images) and progress.file_name(task, index) == name
+        image = task.images[index] if there else task.taken_back.get((index, name))
+        if image is not None and image.path is None and image.pixels is not None:
             return Response(_png(image.pixels, image.infotext), media_type="image/png", headers=A_DAY)
-        return _file(image.path)
+        return _file(image.path if image is not None else None)
 
 
 def _listing_routes(router: APIRouter, service: GenerationService) -> None:

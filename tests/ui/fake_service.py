@@ -98,6 +98,9 @@ class FakeSaved:
     front: bool = False
     beside: bool = False
 
+    def name_at(self, place: int) -> str:
+        return self.path.name if self.path else f"{place:05}-{self.seed}.png"
+
     @property
     def image(self) -> Image.Image:
         assert self.pixels is not None
@@ -125,7 +128,7 @@ class FakeTask:
     preview_revision: int = 0
     images: list[FakeSaved] = field(default_factory=list)
     hidden: int = 0
-    taken_back: dict[tuple[int, str], Path] = field(default_factory=dict)
+    taken_back: dict[tuple[int, str], FakeSaved] = field(default_factory=dict)
     comments: tuple[str, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)

@@ -19,7 +19,7 @@ def open_page(browser: Browser, url: str, **context: Any) -> Iterator["Txt2img"]
         page = Txt2img(ctx.new_page(), url)
         page.open()
         yield page
-        assert page.problems == []
+        assert page.problems == [], page.problems
 
 
 class Txt2img:

@@ -4,17 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, expect
 
 from backend.guard import Guard
 from backend.service import GenerationService
 from backend.workers.local import LocalWorker
+from tests.backend.stage import ask
 from tests.backend.test_service import PATIENCE, until
 from tests.backend.workers.fake_engine import FakeEngine, colour
 from tests.extensions.running import running, table
 from tests.serving import serve
 from tests.ui.conftest import page_app
 from tests.ui.page import Txt2img, open_page
+from ui.progress import pictures
+from ui.routes import build_routes
 
 PLOT = "script_txt2img_xyz_plot"
 SIZE = (64, 64)
@@ -107,3 +112,18 @@ def test_a_plot_over_a_loras_weight_interrupted_in_the_middle_keeps_what_was_mad
     assert len(list(service.paths.data.glob("outputs/txt2img-images/*/*.png"))) == 2
     page.reload()
     page.wait_for(".results .infotext", "Y Values")
+
+
+def test_a_picture_that_was_not_saved_is_still_there_for_a_page_as_its_script_takes_it_back(service: GenerationService) -> None:
+    service.settings.update({"samples_save": False})
+    task = service.submit(ask()).wait(PATIENCE)
+    (address,) = (picture["url"] for picture in pictures(task))
+    task.hide(task.images)
+    assert task.images == ()
+    app = FastAPI()
+    app.include_router(build_routes(service))
+    with TestClient(app) as http:
+        answer = http.get(f"/{address}")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        task.forget_pixels()
+        assert http.get(f"/{address}").status_code == 404
