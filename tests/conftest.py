@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import find_browser
 
 # Before torch is imported, here and in engine processes: on models this small more threads mostly wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Milliseconds; Playwright's own 5 s are too few on a busy machine, and a limit costs nothing where all goes well.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The txt2img page as a person sees it: for browser tests over the fake service and over the real engine alike."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,14 +120,21 @@ class Txt2img:
 
     # ---- waiting
 
-    def wait_for(self, selector: str, text: str, seconds: float = 15) -> None:
+    def wait_until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
+        """Of what the service knows; the page goes on meanwhile."""
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, "What was waited for did not come."
+            self.page.wait_for_timeout(20)
+
+    def wait_for(self, selector: str, text: str, seconds: float = 30) -> None:
         expect(self.page.locator(selector).first).to_contain_text(text, timeout=seconds * SECOND)
 
-    def wait_state(self, *states: str, seconds: float = 15) -> None:
+    def wait_state(self, *states: str, seconds: float = 30) -> None:
         wanted = ", ".join(f".results[data-state={state}]" for state in states)
         self.page.wait_for_selector(wanted, timeout=seconds * SECOND)
 
-    def wait_running(self, seconds: float = 15) -> None:
+    def wait_running(self, seconds: float = 30) -> None:
         """Until a step has been taken."""
         self.wait_state("running", seconds=seconds)
         self.wait_for(".results .what", "step", seconds=seconds)

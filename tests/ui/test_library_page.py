@@ -142,7 +142,7 @@ def test_previews_are_made_for_the_cards_without_one_and_what_failed_is_told(pag
     service.catalog.refresh()
     below = page.page.locator("#txt2img_lora_cards .previews")
     below.get_by_role("button", name="Make previews for all cards without one").click()
-    expect(below.locator(".told")).to_contain_text("Previews done: 2 of 2, 1 failed", timeout=15_000)
+    expect(below.locator(".told")).to_contain_text("Previews done: 2 of 2, 1 failed")
     expect(cards.filter(has_text="ink").locator(".pic img")).to_be_visible()
     page.reload()
     page.page.get_by_role("tab", name="Lora", exact=True).click()

@@ -26,7 +26,7 @@ def test_a_press_of_generate_draws_what_was_asked_and_shows_its_parameters(page:
     assert (asked.sampling.steps, asked.sampling.cfg_scale, asked.sampling.sampler, asked.sampling.scheduler) == (7, 5.5, "Euler a", "Karras")
     assert (asked.size.width, asked.size.height) == (128, 128)
     assert page.infotext() == service.tasks()[0].images[0].infotext
-    assert page.page.locator(".picture img").evaluate("image => image.naturalWidth") == 128
+    page.page.wait_for_function("document.querySelector('.picture img').naturalWidth === 128")
 
 
 def test_the_downloaded_file_is_the_one_on_disk_with_its_parameters(page: Txt2img, service: FakeService, tmp_path: Path) -> None:
@@ -76,6 +76,7 @@ def test_interrupt_ends_the_task_and_keeps_what_is_finished(page: Txt2img, servi
     page.generate()
     page.page.wait_for_selector(".infotext p")
     page.interrupt()
+    page.wait_until(service.tasks()[0].stop.is_set)
     service.release()
     page.wait_state("done")
     assert service.tasks()[0].state == "interrupted"
@@ -85,8 +86,8 @@ def test_interrupt_ends_the_task_and_keeps_what_is_finished(page: Txt2img, servi
 
 def test_skip_goes_on_with_the_next_picture(page: Txt2img, service: FakeService) -> None:
     page.set("batch_count", 2)
-    page.set("steps", 100)
-    service.pace = 0.05
+    page.set("steps", 150)
+    service.pace = 0.3
     page.generate()
     page.wait_running()
     page.skip()
@@ -98,7 +99,7 @@ def test_skip_goes_on_with_the_next_picture(page: Txt2img, service: FakeService)
 
 
 def test_keys_generate_and_interrupt(page: Txt2img, service: FakeService) -> None:
-    service.pace = 0.05
+    service.pace = 0.3
     page.set("steps", 150)
     page.prompt("typed just now")
     page.page.keyboard.press("Control+Enter")

@@ -89,6 +89,8 @@ def test_an_interrupted_plot_shows_what_was_made(page: Txt2img, service: Generat
     values(page, "x", "Prompt S/R", "cat, dog, hang")
     page.generate()
     page.page.wait_for_function("document.querySelectorAll('.thumb').length === 2")
+    (task,) = service.tasks()
+    page.wait_until(lambda: task.batch == 2 and task.step > 0)
     page.interrupt()
     expect(page.page.locator(".results .what")).to_have_text("Interrupted · 3 pictures")
     (grid,) = service.tasks()[0].images

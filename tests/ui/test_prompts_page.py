@@ -30,7 +30,7 @@ def png(folder: Path, text: str) -> list[int]:
 
 
 def wait_value(page: Page, selector: str, value: str) -> None:
-    expect(page.locator(selector)).to_have_value(value, timeout=10_000)
+    expect(page.locator(selector)).to_have_value(value)
 
 
 def test_a_picture_that_is_dropped_or_pasted_onto_the_prompt_fills_the_page(page: Txt2img, service: FakeService, tmp_path: Path) -> None:

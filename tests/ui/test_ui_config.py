@@ -122,5 +122,4 @@ def test_settings_on_top_order_of_tabs_and_hidden_ones(service: FakeService, sta
     box.fill("2")
     expect(page.page.locator(".quick .wrong")).to_be_empty()
     page.page.wait_for_function("document.querySelector('.quick .wrong').textContent === ''")
-    page.page.wait_for_timeout(600)
-    assert service.settings.current["CLIP_stop_at_last_layers"] == 2
+    page.wait_until(lambda: service.settings.current["CLIP_stop_at_last_layers"] == 2)

@@ -5,7 +5,7 @@ from pathlib import Path
 from backend.infotext import read
 from backend.request import ScriptCall
 from tests.backend.stage import ask
-from tests.backend.test_service import PATIENCE, saved, stepping
+from tests.backend.test_service import PATIENCE, saved, stepping, until
 from tests.backend.workers.fake_engine import colour
 from tests.extensions.a1111_scripts.carried import carrying, write
 
@@ -182,9 +182,7 @@ def test_an_interruption_keeps_what_was_drawn(tmp_path: Path):
     write(tmp_path, "many", many=MANY)
     with carrying(tmp_path, save_incomplete_images=True) as service:
         task = service.submit(ask(script=ScriptCall(title="many", values={"arg0": "a, hang, c", "arg1": "keep"})))
-        stepping(task)
-        while "hang" not in [planned.prompt for planned in task.planned]:
-            task.wait(0.01)
+        until(lambda: task.batch == 1 and task.step > 0)
         task.interrupt()
         task.wait(PATIENCE)
     assert (task.state, task.error) == ("interrupted", None)

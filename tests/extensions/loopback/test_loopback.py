@@ -1,15 +1,18 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from backend.job import GeneratedImage, GenerateJob
+from backend.progress import CancelToken, Event
 from backend.request import InitImage, Inpaint
 from backend.service import GenerationService
 from backend.workers.local import LocalWorker
 from extensions.loopback.extension import strength
 from tests.backend.stage import ask
-from tests.backend.test_service import until
+from tests.backend.test_service import PATIENCE, until
 from tests.backend.workers.fake_engine import FakeEngine, colour
 from tests.extensions.running import grids, pictures, run, running, submit
 
@@ -62,11 +65,15 @@ def test_what_a1111_would_append_is_refused_and_not_ignored(service: GenerationS
     assert "cannot be 'CLIP'" in str(run(service, "loopback", ask(init=InitImage(images=(BLUE,))), append="CLIP").error)
 
 
-def test_an_interruption_keeps_the_loops_that_were_drawn(service: GenerationService, engine: FakeEngine):
-    task = submit(service, "loopback", ask(steps=200, init=InitImage(images=(BLUE,))), loops=32)
-    until(lambda: len(task.images) >= 2)
-    service.interrupt()
-    task.wait(30)
-    complete = [image for image in pictures(task) if image.complete]
-    assert task.state == "interrupted" and 2 <= len(complete) < 32
-    assert grids(task)[0].image.width == 16 * len(complete)
+def test_an_interruption_keeps_the_loops_that_were_drawn(tmp_path: Path):
+    class Hanging(FakeEngine):
+        def generate(self, job: GenerateJob, on_event: Callable[[Event], None], cancel: CancelToken) -> tuple[GeneratedImage, ...]:
+            return super().generate(replace(job, prompts=("hang",)) if len(self.jobs) == 2 else job, on_event, cancel)
+
+    with running(tmp_path, "loopback", LocalWorker(Hanging())) as (service, _):
+        task = submit(service, "loopback", ask(init=InitImage(images=(BLUE,))), loops=32)
+        until(lambda: task.batch == 2 and task.step > 0)
+        service.interrupt()
+        task.wait(PATIENCE)
+    assert (task.state, len([image for image in pictures(task) if image.complete])) == ("interrupted", 2)
+    assert grids(task)[0].image.width == 16 * 2

@@ -7,7 +7,7 @@ from backend.errors import WebUIError
 from backend.service import GenerationService
 from extensions.prompt_matrix.extension import combinations, legend
 from tests.backend.stage import ask
-from tests.backend.test_service import until
+from tests.backend.test_service import PATIENCE, until
 from tests.backend.workers.fake_engine import colour
 from tests.extensions.running import grids, pictures, run, running, submit, table
 
@@ -59,9 +59,9 @@ def test_the_negative_prompt_may_be_the_one_that_varies(service: GenerationServi
 
 def test_an_interruption_keeps_what_is_there(service: GenerationService):
     task = submit(service, TITLE, ask("a cat|hang"))
-    until(lambda: len(task.images) == 1 and task.step > 0)
+    until(lambda: task.batch == 1 and task.step > 0)
     service.interrupt()
-    task.wait(30)
+    task.wait(PATIENCE)
     assert task.state == "interrupted"
     assert len(grids(task)) == 1
     assert table(grids(task)[0].image, 2, 1, (16, 8)) == [[colour(7), (232, 232, 232)]]
