@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import RLock
 
 from backend.errors import NotFound
+from backend.face_files import FaceFiles
 from backend.hashes import SHORT, SHORT_NETWORK, HashCache
 from backend.job import FileRef
 from backend.listing import Entry, Listing, Refused
@@ -54,6 +55,7 @@ class Catalog:
         self.hashes = hashes
         self.revision = 0  # goes up with each change
         self.folders = ModelFolders(paths)
+        self.faces = FaceFiles.of(paths)
         self.structures = Structures(hashes.database)
         self._cache = ListingCache(hashes.database)
         self._listings: Mapping[Kind, Listing] = {kind: Listing(kind, self.folders, self._cache, self.structures) for kind in KINDS}

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from backend.catalog import Catalog, Entry
 from backend.errors import WebUIError
-from backend.fields import from_labels, not_yet, to_request
+from backend.fields import from_labels, to_request
 from backend.infotext import LORA_HASHES, network_name, read
 from backend.model_folders import Kind
 from backend.paste import with_names_of_now
@@ -110,8 +110,6 @@ def _problems(labels: Mapping[str, str]) -> Iterator[str]:
     if "Steps" not in labels or "Seed" not in labels:
         yield "It carries no parameters to draw it from."
         return
-    for what in not_yet(labels):
-        yield f"{what} is not supported."
     if "Denoising strength" in labels and not any(label in labels for label in _HIRES):
         yield "It was drawn from another picture (img2img), which its parameters do not hold."
     if "Script" in labels:

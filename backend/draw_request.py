@@ -178,7 +178,9 @@ def _counted(decided: Plan) -> Iterator[tuple[int, GenerateJob]]:
 
 
 def _beside(image: GeneratedImage, settings: Settings) -> Iterator[tuple[Image.Image, str, bool, bool]]:
-    """What comes with a picture of img2img: pixels, end of the file's name, whether it is shown, whether it is saved."""
+    """What comes with a picture: pixels, end of the file's name, whether it is shown, whether it is saved."""
+    if image.unrestored is not None:
+        yield image.unrestored, "-before-face-restoration", False, settings["save_images_before_face_restoration"]
     if image.uncorrected is not None:
         yield image.uncorrected, "-before-color-correction", False, settings["save_images_before_color_correction"]
     if image.mask is not None:

@@ -6,7 +6,9 @@ from typing import Any
 
 from backend.catalog import Catalog
 from backend.errors import WebUIError
+from backend.face_files import CODEFORMER, GFPGAN
 from backend.job import PostprocessStep
+from backend.plan_faces import face_options
 from backend.plan_upscalers import NONE, upscaler
 from backend.settings import Settings
 
@@ -65,6 +67,7 @@ class ExtrasStep:
     options: tuple[StepOption, ...]
     decide: Decide
     on: bool = False  # what the page starts with
+    missing: Callable[[Catalog], str] = lambda catalog: ""  # a sentence where it cannot be used, which the page shows in its place
 
     def plan(self, asked: Mapping[str, object], settings: Settings, catalog: Catalog) -> PostprocessStep | None:
         known = {option.key for option in self.options}
@@ -93,6 +96,16 @@ def _denoise(options: dict[str, Any], settings: Settings, catalog: Catalog) -> M
 
 def _sharpen(options: dict[str, Any], settings: Settings, catalog: Catalog) -> Mapping[str, object] | None:
     return options if options["amount"] > 0 else None
+
+
+def _gfpgan(options: dict[str, Any], settings: Settings, catalog: Catalog) -> Mapping[str, object] | None:
+    return {**options, "faces": face_options(GFPGAN, settings, catalog)} if options["gfpgan_visibility"] > 0 else None
+
+
+def _codeformer(options: dict[str, Any], settings: Settings, catalog: Catalog) -> Mapping[str, object] | None:
+    if options["codeformer_visibility"] == 0:
+        return None
+    return {**options, "faces": face_options(CODEFORMER, settings, catalog, options["codeformer_weight"])}
 
 
 STEPS: tuple[ExtrasStep, ...] = (
@@ -153,5 +166,24 @@ STEPS: tuple[ExtrasStep, ...] = (
             StepOption(key="threshold", default=2, label="Sharpen threshold", maximum=255, step=1),
         ),
         decide=_sharpen,
+    ),
+    ExtrasStep(
+        name=GFPGAN,
+        order=2000,
+        target="backend.postprocess.steps:gfpgan_step",
+        options=(StepOption(key="gfpgan_visibility", default=1.0, label="Visibility", maximum=1, step=0.001),),
+        decide=_gfpgan,
+        missing=lambda catalog: catalog.faces.missing(GFPGAN),
+    ),
+    ExtrasStep(
+        name=CODEFORMER,
+        order=3000,
+        target="backend.postprocess.steps:codeformer_step",
+        options=(
+            StepOption(key="codeformer_visibility", default=1.0, label="Visibility", maximum=1, step=0.001, row="faces"),
+            StepOption(key="codeformer_weight", default=0.0, label="Weight (0 = maximum effect, 1 = minimum effect)", maximum=1, step=0.001, row="faces"),
+        ),
+        decide=_codeformer,
+        missing=lambda catalog: catalog.faces.missing(CODEFORMER),
     ),
 )

@@ -73,6 +73,7 @@ FIELDS = (
     _field("width", "size.width", int, "Width", "Size-1"),
     _field("height", "size.height", int, "Height", "Size-2"),
     _field("denoising_strength", "denoising_strength", float, "Denoising strength", "Denoising strength"),
+    _field("restore_faces", "restore_faces", bool, "Restore faces"),
     _field("tiling", "tiling", bool, "Tiling"),
     _field("eta", "sampling.eta", float, "Eta"),
     _field("s_min_uncond", "sampling.s_min_uncond", float, "Negative Guidance minimum sigma"),
@@ -127,14 +128,8 @@ OF_EXTENSIONS = ("script", "parts")
 # What A1111's page calls "as in the first pass".
 AS_BEFORE = ("Use same checkpoint", "Use same sampler", "Use same scheduler")
 
-# Keys of A1111's API for what is not built yet: refused where they ask for something, passed over where they do not.
-NOT_YET: Mapping[str, str] = {
-    "restore_faces": "Face restoration",
-}
-# The same in an infotext.
-LABELS_NOT_YET: Mapping[str, str] = {
-    "Face restoration": "Face restoration",
-}
+# The label of an infotext that carries two settings: whether faces are restored, and by what.
+FACES = "Face restoration"
 
 # Settings whose label is left out of an infotext where the default held, or where they change nothing.
 _RESTORED = tuple(
@@ -184,11 +179,9 @@ def _get_part(request: GenerationRequest, path: str) -> Any:
 
 
 def _refuse_foreign(values: Mapping[str, object]) -> None:
-    for key, value in values.items():
-        if key not in BY_KEY and key not in NOT_YET and key not in OF_EXTENSIONS:
+    for key in values:
+        if key not in BY_KEY and key not in OF_EXTENSIONS:
             raise WebUIError(f"Unknown field {key!r}. Known: {', '.join(BY_KEY)}.")
-        if key in NOT_YET and value:
-            raise WebUIError(f"{NOT_YET[key]} ({key}) is not supported: finding faces needs models of its own.")
 
 
 def _below(path: str, parts: Iterable[str]) -> bool:
@@ -214,16 +207,13 @@ def from_labels(labels: Mapping[str, str], settings: Settings = Settings()) -> d
     return values | ({"override_settings": overrides} if overrides else {})
 
 
-def not_yet(labels: Iterable[str]) -> tuple[str, ...]:
-    """What an infotext tells of and cannot be drawn yet: ("Hires. fix",)."""
-    return tuple(LABELS_NOT_YET[label] for label in labels if label in LABELS_NOT_YET)
-
-
 def _overrides(labels: Mapping[str, str], settings: Settings) -> dict[str, Any]:
     ignored = ("sd_model_checkpoint",) if settings["disable_weights_auto_swap"] else ()
     named = {s.key: labels[s.infotext] for s in SETTINGS.values() if s.infotext and s.infotext in labels and s.key not in ignored}
     if "Steps" in labels:
-        named = {setting.key: setting.default for setting in _RESTORED} | named
+        named = {setting.key: setting.default for setting in _RESTORED} | {"face_restoration": False} | named
+    if FACES in labels:
+        named |= {"face_restoration": True, "face_restoration_model": labels[FACES]}
     wanted = settings.override(named)
     return {key: wanted[key] for key in named if wanted[key] != settings[key]}
 

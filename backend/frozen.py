@@ -11,6 +11,7 @@ SECTION_KEYS: Mapping[str, str] = {
     "Paths for saving": "saving-paths",
     "Saving to a directory": "saving-to-dirs",
     "Upscaling": "upscaling",
+    "Face restoration": "face-restoration",
     "API": "API",
     "Stable Diffusion": "sd",
     "Stable Diffusion XL": "sdxl",

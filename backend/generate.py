@@ -1,9 +1,11 @@
 """One GenerateJob → pictures: the whole walk, and the engine that holds what lives from job to job."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import psutil
 import torch
+from PIL import Image
 
 from backend.catalog import Catalog
 from backend.checkpoints.memory import Models
@@ -19,6 +21,7 @@ from backend.images.resize import Enlarge
 from backend.job import ExtrasJob, GeneratedImage, GenerateJob, InitOptions, LoadJob, ToolJob
 from backend.make import make
 from backend.paths import Paths
+from backend.postprocess.faces import NO_FACE, FaceRestorers, Restored
 from backend.postprocess.steps import Tools, run_steps
 from backend.postprocess.upscale import Upscalers
 from backend.progress import CancelToken, Event
@@ -36,6 +39,7 @@ class Engine:
         self.catalog = catalog
         self._stages = Stages(models, catalog)
         self._upscalers = Upscalers(catalog, models.placement)
+        self._faces = FaceRestorers(catalog.faces, models.placement)
 
     @classmethod
     def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":
@@ -45,32 +49,37 @@ class Engine:
     @torch.inference_mode()
     def generate(self, job: GenerateJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         """Draw one batch. After a cancel the pictures come as far as they got, marked complete=False; Interrupted if there is nothing yet."""
+        if job.faces:
+            self._faces.load(job.faces, on_event)
         changes = Changes(job.calls, job.seeds)
         with Run(self._stages, on_event, cancel, job.hires.sampling.steps if job.hires else 0, changes) as run:
             pictures = Pictures(job, job.init, self._enlarge(job.init, on_event, cancel)) if job.init else None
             drawn = self._draw(run, job, pictures)
             images = decode(drawn.stage.model, changes.apply("before decode", drawn.latent))
-            finished = [pictures.finish(image, index) if pictures else Finished(image=image) for index, image in enumerate(images)]
+            restored = self._restored(job, images, on_event, cancel)
+            finished = [pictures.finish(image, index) if pictures else Finished(image=image) for index, image in enumerate(each.image for each in restored)]
         extra = {**run.extra, **_told_beside(job, drawn.stage.model), **drawn.labels}
         return tuple(
             GeneratedImage(
                 image=one.image,
                 index=index,
+                unrestored=each.before,
                 uncorrected=one.uncorrected,
                 mask=one.mask,
                 masked=one.masked,
                 extra=extra,
-                comments=run.comments,
+                comments=(*run.comments, *each.comments),
                 unused=run.unused,
-                complete=drawn.complete,
+                complete=drawn.complete and each.complete,
             )
-            for index, one in enumerate(finished)
+            for index, (one, each) in enumerate(zip(finished, restored, strict=True))
         )
 
     @torch.inference_mode()
     def postprocess(self, job: ExtrasJob, on_event: OnEvent, cancel: CancelToken) -> tuple[GeneratedImage, ...]:
         """One picture through the steps of the job. Raises Interrupted."""
-        return (run_steps(job, Tools(upscalers=self._upscalers, device=self._stages.models.placement.device, on_event=on_event, cancel=cancel)),)
+        tools = Tools(upscalers=self._upscalers, faces=self._faces, device=self._stages.models.placement.device, on_event=on_event, cancel=cancel)
+        return (run_steps(job, tools),)
 
     @torch.inference_mode()
     def load(self, job: LoadJob, on_event: OnEvent) -> None:
@@ -106,11 +115,34 @@ class Engine:
                 return first
         return second_pass(run, job, hires, first, self._upscalers)
 
+    def _restored(self, job: GenerateJob, images: Sequence[Image.Image], on_event: OnEvent, cancel: CancelToken) -> list["_Faced"]:
+        """After decoding, before colours are corrected and what was kept is laid over, as in A1111."""
+        if job.faces is None:
+            return [_Faced(image=image) for image in images]
+        restored = self._faces.restore_drawn(images, job.faces, on_event=on_event, cancel=cancel)
+        return [_faced(image, each) for image, each in zip(images, restored, strict=True)]
+
     def _enlarge(self, init: InitOptions, on_event: OnEvent, cancel: CancelToken) -> Enlarge | None:
         """None: by Lanczos to the very size, as A1111 does without an upscaler."""
         if init.upscaler.name == "None":
             return None
         return lambda image, scale: self._upscalers.upscale(image, init.upscaler, scale, on_event=on_event, cancel=cancel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Faced:
+    """before: the picture with the faces that were drawn, where it was looked through."""
+
+    image: Image.Image
+    before: Image.Image | None = None
+    comments: tuple[str, ...] = ()
+    complete: bool = True
+
+
+def _faced(image: Image.Image, restored: Restored | None) -> _Faced:
+    if restored is None:
+        return _Faced(image=image, comments=("Interrupted: faces are as they were drawn.",), complete=False)
+    return _Faced(image=restored.image, before=image, comments=() if restored.faces else (NO_FACE,))
 
 
 def _told_beside(job: GenerateJob, model: Model) -> dict[str, str]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from backend.fields import FACES
 from backend.plan import Plan
 from backend.plan_sampling import AUTOMATIC
 from backend.prompts.schedule import prompt_schedule
@@ -118,6 +119,7 @@ def _asked(plan: Plan, index: int, extra: Mapping[str, str]) -> dict[str, Any]:
         "CFG scale": job.sampling.cfg_scale,
         "Image CFG scale": extra.get("Image CFG scale"),
         "Seed": image.seed,
+        FACES: job.faces.model if job.faces else None,
         "Size": f"{plan.size.width}x{plan.size.height}",
         "Model hash": checkpoint.hash[:10] or None if settings["add_model_hash_to_info"] else None,
         "Model": checkpoint.stem if settings["add_model_name_to_info"] else None,

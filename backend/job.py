@@ -62,6 +62,15 @@ class UpscalerRef:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FaceOptions:
+    """How faces are restored. model: a name of face_files.RESTORERS."""
+
+    model: str
+    weight: float = 0.5  # CodeFormer's: 0 = most is changed, 1 = least
+    unload: bool = False  # out of the device's memory afterwards
+
+
+@dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
     """All that sampling needs. Defaults are A1111's."""
 
@@ -238,6 +247,7 @@ class GenerateJob:
     init: InitOptions | None = None  # None = txt2img
     refiner: RefinerOptions | None = None  # of the first pass
     hires: HiresOptions | None = None
+    faces: FaceOptions | None = None  # None = they stay as they are drawn
     calls: tuple[EngineCall, ...] = ()
 
     @property
@@ -355,6 +365,7 @@ class GeneratedImage:
 
     image: Image.Image
     index: int  # place in the batch
+    unrestored: Image.Image | None = None  # before faces were restored, where they were
     uncorrected: Image.Image | None = None  # before the colour correction, where there was one
     mask: Image.Image | None = None  # RGB, of inpainting: what was drawn anew
     masked: Image.Image | None = None  # RGBA, of inpainting: what was drawn anew alone

@@ -31,6 +31,8 @@ class Paths:
     loras: tuple[Path, ...]
     embeddings: Path
     upscalers: tuple[Path, ...]
+    gfpgan: tuple[Path, ...]  # of face restoration, and of what finds faces
+    codeformer: tuple[Path, ...]
     outputs: Path
     config_file: Path
     styles_files: tuple[Path, ...]
@@ -43,6 +45,7 @@ class Paths:
     extensions: Path
     browsable: tuple[Path, ...]  # folders whose pictures a request may name
     checkpoint_file: Path | None = None  # --ckpt: listed first, wherever it lies
+    gfpgan_file: Path | None = None  # --gfpgan-model
     vae_file: Path | None = None  # --vae-path: for every picture
     names: Names = field(default_factory=Names)  # of pictures
 
@@ -61,6 +64,8 @@ class Paths:
             loras=(_given(flags.lora_dir) or models / "Lora", *((lycoris,) if lycoris.is_dir() else ())),
             embeddings=_given(flags.embeddings_dir) or data / "embeddings",
             upscalers=tuple(folder for name, flag in UPSCALER_FOLDERS for folder in _folders(models / name, getattr(flags, flag) if flag else None)),
+            gfpgan=tuple(dict.fromkeys((*_folders(models / "GFPGAN", flags.gfpgan_models_path), *_folders(models / "GFPGAN", flags.gfpgan_dir)))),
+            codeformer=_folders(models / "Codeformer", flags.codeformer_models_path),
             outputs=data / "outputs",
             config_file=_given(flags.ui_settings_file) or data / "config.json",
             styles_files=_styles(flags.styles_file) or (data / "styles.csv",),
@@ -73,13 +78,14 @@ class Paths:
             extensions=data / "extensions",
             browsable=() if flags.hide_ui_dir_config else (data, *(Path(folder).expanduser().absolute() for folder in flags.gradio_allowed_path)),
             checkpoint_file=_given(flags.ckpt),
+            gfpgan_file=_given(flags.gfpgan_model),
             vae_file=_given(flags.vae_path),
             names=Names(longest=flags.filenames_max_length, any_character=flags.unix_filenames_sanitization),
         )
 
     def ensure(self) -> None:
         """Make the folders that are not there yet; those named by flags too."""
-        models = (*self.checkpoints, *self.vae, *self.loras, self.embeddings, *self.upscalers)
+        models = (*self.checkpoints, *self.vae, *self.loras, self.embeddings, *self.upscalers, *self.gfpgan, *self.codeformer)
         for folder in (self.data, self.models, *models, self.outputs, self.cache, self.extensions):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from backend.catalog import Catalog, Entry
 from backend.errors import WebUIError
-from backend.job import ConditioningOptions, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
+from backend.job import ConditioningOptions, FaceOptions, GenerateJob, ModelOptions, PreviewOptions, SamplingOptions
+from backend.plan_faces import asked_faces
 from backend.plan_init import Init, batch_of_pictures, find_init
 from backend.plan_models import chosen_checkpoint, chosen_vae, model_options
 from backend.plan_passes import Passes, find_passes
@@ -87,6 +88,7 @@ def plan(
     request = batch_of_pictures(request)
     settings = settings.override(request.override_settings)
     init = find_init(request, settings, catalog)
+    faces, face_comments = asked_faces(request, settings, catalog)
     sampler, schedule_type = choose_sampler(request.sampling)
     checkpoint, checkpoint_comments = chosen_checkpoint(request, settings, catalog)
     vae = chosen_vae(checkpoint, settings, catalog, vae_file)
@@ -101,11 +103,11 @@ def plan(
     passes = find_passes(request, settings, catalog, model, schedule_type, vae_file)
     about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)
     return Plan(
-        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model, init, passes)),
+        jobs=tuple(_jobs(request, settings, images, prompts, sampling, model, init, passes, faces)),
         request=request,
         settings=settings,
         images=images,
-        comments=tuple(dict.fromkeys((*checkpoint_comments, *init.comments, *about_prompts, *_ignored(request, settings, styles)))),
+        comments=tuple(dict.fromkeys((*checkpoint_comments, *init.comments, *face_comments, *about_prompts, *_ignored(request, settings, styles)))),
         sampler=sampler,
         schedule_type=schedule_type,
         checkpoint=checkpoint,
@@ -163,6 +165,7 @@ def _jobs(
     model: ModelOptions,
     init: Init,
     passes: Passes,
+    faces: FaceOptions | None,
 ) -> Iterable[GenerateJob]:
     seed = request.seed
     resize = (seed.resize_from_w, seed.resize_from_h)
@@ -185,6 +188,7 @@ def _jobs(
             init=init.options,
             refiner=passes.refiner,
             hires=passes.hires_of(told),
+            faces=faces,
         )
 
 

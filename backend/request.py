@@ -140,6 +140,7 @@ class GenerationRequest:
     refiner: Refiner | None = None
     init: InitImage | None = None  # None = txt2img
     tiling: bool | None = None
+    restore_faces: bool | None = None  # None = what the settings say
     disable_extra_networks: bool = False
     override_settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     script: ScriptCall | None = None

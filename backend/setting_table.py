@@ -78,6 +78,7 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("save_mask", False, "For inpainting, save a copy of the greyscale mask"),
         _s("save_mask_composite", False, "For inpainting, save a masked composite"),
         _s("save_init_img", False, "Save init images when using img2img"),
+        _s("save_images_before_face_restoration", False, "Save a copy of image before doing face restoration."),
         _s("save_images_before_highres_fix", False, "Save a copy of image before applying highres fix."),
         _s("save_write_log_csv", True, "Write log.csv when saving images using 'Save' button"),
         _s("save_incomplete_images", False, "Save incomplete images", info="those that were interrupted or skipped"),
@@ -254,6 +255,12 @@ _SECTIONS: Mapping[str, tuple[Setting, ...]] = {
         _s("DAT_tile", 192, "Tile size for DAT upscalers.", minimum=0, maximum=512, step=16, soft=True),
         _s("DAT_tile_overlap", 8, "Tile overlap for DAT upscalers.", minimum=0, maximum=48, step=1, soft=True),
     ),
+    "Face restoration": (
+        _s("face_restoration", False, "Restore faces", info="of each picture that is drawn; needs files: see docs/extras.md"),
+        _s("face_restoration_model", "CodeFormer", "Face restoration model", choices=("CodeFormer", "GFPGAN", "RestoreFormer")),
+        _s("code_former_weight", 0.5, "CodeFormer weight", minimum=0, maximum=1, step=0.01, info="0 = maximum effect; 1 = minimum effect"),
+        _s("face_restoration_unload", False, "Move face restoration model from VRAM into RAM after processing"),
+    ),
     "Live previews": (
         _s("live_previews_enable", True, "Show live previews of the created image"),
         _s("live_previews_image_format", "png", "Live preview file format", choices=("jpeg", "png", "webp")),
@@ -307,12 +314,11 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 # fmt: off
 KNOWN_ELSEWHERE: Mapping[str, object] = {
     "ddim_discretize": "uniform",  # A1111 draws the same with "quad"
-    "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "", "save_images_before_face_restoration": False,
+    "save_images_replace_action": "Replace", "grid_zip_filename_pattern": "", "font": "",
     "use_upscaler_name_as_suffix": False, "save_selected_only": True, "temp_dir": "",
     "clean_temp_dir_at_start": False, "use_save_to_dirs_for_ui": False,
     "realesrgan_enabled_models": ("R-ESRGAN 4x+", "R-ESRGAN 4x+ Anime6B"), "dat_enabled_models": ("DAT x2", "DAT x3", "DAT x4"),
-    "set_scale_by_when_changing_upscaler": False, "face_restoration": False,
-    "face_restoration_model": "CodeFormer", "code_former_weight": 0.5, "face_restoration_unload": False, "auto_launch_browser": "Local",
+    "set_scale_by_when_changing_upscaler": False, "auto_launch_browser": "Local",
     "enable_console_prompts": False, "show_warnings": False, "show_gradio_deprecation_warnings": True, "memmon_poll_rate": 8, "samples_log_stdout": False,
     "multiple_tqdm": True, "enable_upscale_progressbar": True, "print_hypernet_extra": False, "list_hidden_files": True,
     "disable_mmap_load_safetensors": False, "hide_ldm_prints": True, "dump_stacks_on_signal": False, "profiling_explanation": "", "profiling_enable": False,

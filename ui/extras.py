@@ -116,6 +116,8 @@ def _step(service: GenerationService, step: ExtrasStep) -> dict[str, Component]:
             f"{step.name}/{ON}": gr.Checkbox(label=step.name, value=step.on, interactive=True, elem_classes="group-switch", min_width=0)
         }
         with gr.Column(elem_classes="group-body"):
+            if missing := step.missing(service.catalog):
+                gr.Textbox(missing, lines=2, show_label=False, interactive=False, elem_id=f"extras_{_word(step.name)}_missing", min_width=0)
             for row, options in groupby(step.options, key=lambda option: option.row or option.key):
                 made |= _line(service, step, row, list(options))
     return made

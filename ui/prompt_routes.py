@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from backend import infotext
 from backend.catalog import Catalog
 from backend.errors import WebUIError
-from backend.fields import FIELDS, from_labels, not_yet
+from backend.fields import FIELDS, from_labels
 from backend.images.metadata import read_infotext
 from backend.paste import with_names_of_now
 from backend.prompts.counter import count
@@ -78,12 +78,12 @@ def add_routes(router: APIRouter, service: GenerationService) -> None:
 
 
 def page_values(text: str, settings: Settings, catalog: Catalog) -> dict[str, Any]:
-    """{"values": by field name, as the page's components take them; "missing": what cannot be drawn yet; "infotext": the text itself}."""
+    """{"values": by field name, as the page's components take them; "infotext": the text itself}."""
     labels = with_names_of_now(infotext.read(text), catalog)
     values = from_labels(labels, settings)
     chips = overrides.chips(values.get("override_settings", {}))
     extra = "subseed_strength" in values or "seed_resize_from_w" in values
-    return {"values": values | _passes(values, catalog) | {"override_settings": chips, "extra": extra}, "missing": list(not_yet(labels)), "infotext": text}
+    return {"values": values | _passes(values, catalog) | {"override_settings": chips, "extra": extra}, "infotext": text}
 
 
 def _passes(values: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:

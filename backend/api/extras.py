@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.api.pictures import decoded
 from backend.api.waiting import ended
 from backend.catalog import Entry
-from backend.errors import WebUIError
 from backend.extras import ExtrasTask, encoded, encoding_of
 from backend.extras_request import ExtrasImage, ExtrasRequest
+from backend.face_files import CODEFORMER, GFPGAN
 from backend.plan_upscalers import A1111_NAMES, NONE, upscalers
 from backend.service import GenerationService
 
@@ -109,14 +109,13 @@ def add_extras(router: APIRouter, service: GenerationService) -> None:
 
     @router.get("/face-restorers", response_model=list[FaceRestorerItem])
     async def get_face_restorers() -> object:
-        """None: see docs/extras.md."""
-        return []
+        """Those whose files lie in their folders."""
+        return [{"name": name, "cmd_dir": None} for name in service.catalog.faces.usable()]
 
 
 async def _run(service: GenerationService, body: _Body, files: Sequence[FileData]) -> tuple[str, list[str]]:
-    _refuse_faces(body)
     images = await asyncio.to_thread(lambda: tuple(ExtrasImage(image=decoded(file.data, service.settings.current), name=file.name) for file in files))
-    task = service.submit_extras(ExtrasRequest(images=images, steps={"Upscale": _upscale(body)}), save_samples=False)
+    task = service.submit_extras(ExtrasRequest(images=images, steps=_steps(body)), save_samples=False)
     await ended(task)
     if task.failure is not None:
         raise task.failure
@@ -125,6 +124,16 @@ async def _run(service: GenerationService, body: _Body, files: Sequence[FileData
     answer = await asyncio.to_thread(_pictures, task)
     task.forget_pixels(unsaved=True)  # the client has them
     return _html(task.infotext), answer
+
+
+def _steps(body: _Body) -> Mapping[str, Mapping[str, Any]]:
+    """What would change nothing is left out. As in A1111, upscale_first changes nothing: faces come last, whatever it says."""
+    faces: dict[str, Mapping[str, Any]] = {}
+    if body.gfpgan_visibility > 0:
+        faces[GFPGAN] = {"gfpgan_visibility": body.gfpgan_visibility}
+    if body.codeformer_visibility > 0:
+        faces[CODEFORMER] = {"codeformer_visibility": body.codeformer_visibility, "codeformer_weight": body.codeformer_weight}
+    return {"Upscale": _upscale(body), **faces}
 
 
 def _upscale(body: _Body) -> Mapping[str, Any]:
@@ -138,12 +147,6 @@ def _upscale(body: _Body) -> Mapping[str, Any]:
         "upscaler_2_name": body.upscaler_2,
         "upscaler_2_visibility": body.extras_upscaler_2_visibility,
     }
-
-
-def _refuse_faces(body: _Body) -> None:
-    for name, visibility in (("GFPGAN", body.gfpgan_visibility), ("CodeFormer", body.codeformer_visibility)):
-        if visibility > 0:
-            raise WebUIError(f"{name} is not supported: finding faces needs models of its own. Leave {name.lower()}_visibility at 0.")
 
 
 def _pictures(task: ExtrasTask) -> list[str]:

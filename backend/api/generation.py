@@ -17,10 +17,9 @@ from backend.api.schemas import ImageToImageResponse, Img2ImgBody, TextToImageRe
 from backend.api.scripts import called
 from backend.api.waiting import ended
 from backend.catalog import Catalog
-from backend.errors import WebUIError
-from backend.fields import BY_KEY, NOT_YET, not_yet, to_request
+from backend.fields import BY_KEY, to_request
 from backend.hashes import SHORT
-from backend.infotext import VERSION, read
+from backend.infotext import VERSION
 from backend.paste import paste
 from backend.plan import Plan
 from backend.request import GenerationRequest
@@ -101,14 +100,12 @@ def _parameters(body: BaseModel, settings: Settings, catalog: Catalog) -> dict[s
 
 def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
     """What to_request reads: null is the API's default, sampler_index the old name of sampler_name."""
-    values = {key: value for key, value in parameters.items() if key in BY_KEY or key in NOT_YET}
+    values = {key: value for key, value in parameters.items() if key in BY_KEY}
     values["sampler_name"] = values["sampler_name"] or parameters["sampler_index"]
     return {key: BY_KEY[key].api_default if value is None and key in BY_KEY else value for key, value in values.items()}
 
 
 def _of_infotext(text: str, said: dict[str, Any], settings: Settings, catalog: Catalog) -> dict[str, Any]:
-    if missing := not_yet(read(text)):
-        raise WebUIError(f"{missing[0]}, which the infotext asks for, is not supported.")
     told = paste(text, settings, catalog)
     overrides = {**told.get("override_settings", {}), **(said.get("override_settings") or {})}
     return {**told, **said, **({"override_settings": overrides} if overrides else {})}
@@ -122,7 +119,7 @@ def _answer(task: Task, plan: Plan, parameters: dict[str, Any]) -> JSONResponse:
 
 def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
     """A1111's Processed, key by key; and the comments, if there are any."""
-    request, first = plan.request, plan.images[0]
+    request, first, faces = plan.request, plan.images[0], plan.jobs[0].faces
     return {
         "prompt": first.prompt,
         "all_prompts": [image.prompt for image in task.planned],
@@ -139,8 +136,8 @@ def _info(task: Task, plan: Plan, shown: list[SavedImage]) -> dict[str, Any]:
         "cfg_scale": request.sampling.cfg_scale,
         "steps": request.sampling.steps,
         "batch_size": request.batch_size,
-        "restore_faces": False,
-        "face_restoration_model": None,
+        "restore_faces": faces is not None,
+        "face_restoration_model": faces.model if faces else None,
         "sd_model_name": plan.checkpoint.stem,
         "sd_model_hash": plan.checkpoint.hash[:SHORT],
         "sd_vae_name": plan.vae.path.name if plan.vae else None,

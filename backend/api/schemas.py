@@ -10,7 +10,6 @@ from backend.fields import FIELDS, Tab
 
 # Of A1111's request, what is no field of a picture, or belongs to what is not there yet. key: (type, default)
 _BESIDE_FIELDS: Mapping[str, tuple[Any, Any]] = {
-    "restore_faces": (bool, None),
     "do_not_save_samples": (bool, False),  # save_images decides, as in A1111
     "do_not_save_grid": (bool, False),
     "override_settings_restore_afterwards": (bool, True),  # overrides are never written to the settings here

@@ -21,6 +21,7 @@ class Placement:
     vae_dtype: torch.dtype = torch.float32
     channels_last: bool = False  # convolution weights and pictures of the U-Net
     offload: str = "none"
+    faces_on_cpu: bool = False  # --use-cpu gfpgan or codeformer
     fixed: bool = False  # a flag decided the precision: the setting does not
     reason: str = ""  # why this precision, for the log
 
@@ -29,14 +30,28 @@ class Placement:
         """Flags are A1111's: --no-half, --no-half-vae, --precision, --use-cpu, --medvram, --lowvram, --device-id."""
         device = _device(flags)
         full = flags.no_half or flags.precision == "full"
+        faces_on_cpu = bool({"gfpgan", "codeformer"} & set(flags.use_cpu))
         offload = "none" if device.type == "cpu" else "low" if flags.lowvram else "medium" if flags.medvram else "none"
         if full:
-            return cls(device=device, offload=offload, fixed=True, reason="--no-half or --precision full")
+            return cls(device=device, offload=offload, faces_on_cpu=faces_on_cpu, fixed=True, reason="--no-half or --precision full")
         if device.type == "cpu":
             return cls(device=device).with_unet_dtype("Automatic")
         half = torch.float16
         vae = torch.float32 if flags.no_half_vae or device.type == "mps" else half  # MPS: the VAE gives NaN in half precision
-        return cls(device=device, unet_dtype=half, text_dtype=half, vae_dtype=vae, offload=offload, reason="half precision on an accelerator")
+        return cls(
+            device=device,
+            unet_dtype=half,
+            text_dtype=half,
+            vae_dtype=vae,
+            offload=offload,
+            faces_on_cpu=faces_on_cpu,
+            reason="half precision on an accelerator",
+        )
+
+    @property
+    def faces(self) -> torch.device:
+        """Where faces are found and restored, in float32."""
+        return torch.device("cpu") if self.faces_on_cpu else self.device
 
     def with_unet_dtype(self, name: str) -> "Placement":
         """The setting "U-Net precision on the CPU": Automatic, float32, bfloat16 or float16."""

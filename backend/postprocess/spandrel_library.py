@@ -1,5 +1,6 @@
 """spandrel, imported without torchvision: two of its modules ask for three functions of that, and none of them is needed to make a picture larger."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
+log = logging.getLogger(__name__)
+
+EXTRA = "spandrel_extra_arches"
 _NAMES = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
 
 
@@ -20,6 +24,17 @@ def load_spandrel() -> Any:
         return import_module("spandrel")
     with _stand_in():
         return import_module("spandrel")
+
+
+def load_extra_architectures() -> list[Any]:
+    """The registry of spandrel_extra_arches, where a person has installed that; none where it is missing, or cannot be imported."""
+    if find_spec(EXTRA) is None:
+        return []
+    try:
+        return [import_module(EXTRA).EXTRA_REGISTRY]
+    except ImportError as error:
+        log.warning("%s cannot be imported: %s", EXTRA, error)
+        return []
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import importlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from backend.errors import ERROR, Interrupted, WebUIError
 from backend.job import ExtrasJob, GeneratedImage, PostprocessStep, UpscalerRef
 from backend.postprocess.denoise import denoise
+from backend.postprocess.faces import NO_FACE, FaceRestorers
 from backend.postprocess.upscale import OnEvent, Upscalers
 from backend.progress import CancelToken, Status
 
@@ -25,9 +26,11 @@ class Tools:
     """What a step may use."""
 
     upscalers: Upscalers
+    faces: FaceRestorers
     device: torch.device
     on_event: OnEvent
     cancel: CancelToken
+    comment: Callable[[str], None] = log.info  # a sentence for the person
 
 
 Step = Callable[[Image.Image, Mapping[str, Any], Tools], tuple[Image.Image, Labels]]
@@ -37,6 +40,7 @@ def run_steps(job: ExtrasJob, tools: Tools) -> GeneratedImage:
     """Raises Interrupted, and WebUIError of the steps."""
     image, labels = job.image.convert("RGB"), dict[str, str]()
     comments: list[str] = []
+    tools = replace(tools, comment=comments.append)
     for step in job.steps:
         if tools.cancel.cancelled:
             raise Interrupted
@@ -74,6 +78,24 @@ def sharpen_step(image: Image.Image, options: Mapping[str, Any], tools: Tools) -
     """Unsharp mask: what differs from a blurred copy by at least the threshold is exaggerated."""
     mask = ImageFilter.UnsharpMask(radius=options["radius"], percent=round(options["amount"] * 100), threshold=options["threshold"])
     return image.filter(mask), {"Postprocess sharpen": options["amount"]}
+
+
+def gfpgan_step(image: Image.Image, options: Mapping[str, Any], tools: Tools) -> tuple[Image.Image, Labels]:
+    visibility = options["gfpgan_visibility"]
+    return _restored(image, options, visibility, tools), {"GFPGAN visibility": round(visibility, 3)}
+
+
+def codeformer_step(image: Image.Image, options: Mapping[str, Any], tools: Tools) -> tuple[Image.Image, Labels]:
+    visibility = options["codeformer_visibility"]
+    labels = {"CodeFormer visibility": round(visibility, 3), "CodeFormer weight": options["codeformer_weight"]}
+    return _restored(image, options, visibility, tools), labels
+
+
+def _restored(image: Image.Image, options: Mapping[str, Any], visibility: float, tools: Tools) -> Image.Image:
+    restored = tools.faces.restore(image, options["faces"], on_event=tools.on_event, cancel=tools.cancel)
+    if not restored.faces:
+        tools.comment(NO_FACE)
+    return Image.blend(image, restored.image, visibility) if restored.faces and visibility < 1 else restored.image
 
 
 def _upscaled(image: Image.Image, upscaler: UpscalerRef, options: Mapping[str, Any], tools: Tools) -> tuple[Image.Image, Labels]:

@@ -19,7 +19,7 @@ from backend.postprocess.spandrel_library import load_spandrel
 
 log = logging.getLogger(__name__)
 
-_UNREADABLE = (RuntimeError, ValueError, TypeError, KeyError, EOFError, AttributeError, pickle.UnpicklingError, SafetensorError)
+UNREADABLE = (RuntimeError, ValueError, TypeError, KeyError, EOFError, AttributeError, pickle.UnpicklingError, SafetensorError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class UpscalerModel:
 
 def load_upscaler(path: Path, placement: Placement) -> UpscalerModel:
     """Half precision where the U-Net has it and the architecture bears it. Raises WebUIError for a file that is no upscaler."""
-    state = _read(path)
+    state = read_tensors(path)
     try:
         spandrel = load_spandrel()
     except ImportError as error:
@@ -48,7 +48,7 @@ def load_upscaler(path: Path, placement: Placement) -> UpscalerModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # spandrel's modules use what torch will drop one day
             descriptor = spandrel.ModelLoader().load_from_state_dict(spandrel.canonicalize_state_dict(state))
-    except (spandrel.UnsupportedModelError, *_UNREADABLE) as error:
+    except (spandrel.UnsupportedModelError, *UNREADABLE) as error:
         log.info("%s: %s", path.name, error)
         raise WebUIError(f"{path.name} is no upscaler that is known here: none of spandrel's architectures fits its tensors.") from error
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or (descriptor.input_channels, descriptor.output_channels) != (3, 3):
@@ -59,7 +59,7 @@ def load_upscaler(path: Path, placement: Placement) -> UpscalerModel:
     return UpscalerModel(descriptor=descriptor, architecture=descriptor.architecture.id, scale=descriptor.scale, device=placement.device, dtype=dtype)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_tensors(path: Path) -> Mapping[str, Any]:
     """Tensors only: a pickle with code in it is refused."""
     try:
         if path.suffix.lower() == ".safetensors":
@@ -67,7 +67,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError) as error:
         raise WebUIError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (OSError, *_UNREADABLE) as error:
+    except (OSError, *UNREADABLE) as error:
         raise WebUIError(f"{path.name} is damaged, or holds more than tensors, and is not loaded.") from error
     if not isinstance(content, dict):
         raise WebUIError(f"{path.name} holds no tensors by name.")

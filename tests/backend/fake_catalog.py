@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from backend.catalog import Catalog, Entry, Kind
+from backend.face_files import FaceFiles
 from backend.listing import Refused
 
 
@@ -14,6 +15,8 @@ def entry(kind: Kind, name: str, hash: str = "", metadata: Mapping[str, str] = M
 
 class FakeCatalog(Catalog):
     """tensor_hashes: what short_hash gives for a Lora, by stem."""
+
+    faces = FaceFiles((), ())
 
     def __init__(self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({}), refused: Sequence[Refused] = ()) -> None:
         self._all = tuple(entries)

@@ -5,7 +5,7 @@ webui.paste = (() => {
   const fill = (tab, found) => {
     if ('width' in found.values || 'height' in found.values) webui.size.touch();
     webui.form.fill(tab, found.values);
-    say(tab, found.missing.length ? `Not in this program yet, and left out: ${found.missing.join(', ')}.` : '');
+    say(tab, '');
   };
 
   // Raises nothing: what is wrong is told under the picture.
