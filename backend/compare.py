@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from backend.catalog import Catalog, Entry
 from backend.errors import WebUIError
-from backend.fields import from_labels, to_request
+from backend.fields import FACES, from_labels, to_request
 from backend.infotext import LORA_HASHES, network_name, read
 from backend.model_folders import Kind
 from backend.paste import with_names_of_now
@@ -62,7 +62,7 @@ def needs(text: str, catalog: Catalog) -> tuple[Need, ...]:
 def request_of(text: str, settings: Settings, catalog: Catalog) -> GenerationRequest:
     """One picture. Raises WebUIError, with all reasons, for what cannot be drawn again."""
     labels = read(text)
-    problems = [*_problems(labels), *(need.note for need in needs(text, catalog) if not need.found)]
+    problems = [*_problems(labels, catalog), *(need.note for need in needs(text, catalog) if not need.found)]
     if problems:
         raise WebUIError("This picture cannot be drawn again here. " + " ".join(problems))
     whole = settings.override({"disable_weights_auto_swap": False, "infotext_skip_pasting": ()})
@@ -106,10 +106,12 @@ def _words(psnr: float) -> str:
     return "All but the same" if psnr >= 45 else "Nearly the same" if psnr >= 30 else "Alike" if psnr >= 20 else "Another picture"
 
 
-def _problems(labels: Mapping[str, str]) -> Iterator[str]:
+def _problems(labels: Mapping[str, str], catalog: Catalog) -> Iterator[str]:
     if "Steps" not in labels or "Seed" not in labels:
         yield "It carries no parameters to draw it from."
         return
+    if FACES in labels and (missing := catalog.faces.missing(labels[FACES])):
+        yield missing
     if "Denoising strength" in labels and not any(label in labels for label in _HIRES):
         yield "It was drawn from another picture (img2img), which its parameters do not hold."
     if "Script" in labels:

@@ -1,5 +1,6 @@
 """Which files restore faces: a name of A1111's → its weights, and those that find the face. Nothing is downloaded."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from backend.paths import Paths
 GFPGAN, CODEFORMER, RESTOREFORMER = "GFPGAN", "CodeFormer", "RestoreFormer"
 RESTORERS = (CODEFORMER, GFPGAN, RESTOREFORMER)
 DETECTOR, PARSER = "detection_Resnet50_Final.pth", "parsing_parsenet.pth"
-USUAL = {GFPGAN: "GFPGANv1.4.pth", CODEFORMER: "codeformer-v0.1.0.pth", RESTOREFORMER: "RestoreFormer.pth"}
+USUAL: Mapping[str, str] = {GFPGAN: "GFPGANv1.4.pth", CODEFORMER: "codeformer-v0.1.0.pth", RESTOREFORMER: "RestoreFormer.pth"}
 SUFFIXES = (".pth", ".safetensors")
 PACKAGE = "spandrel_extra_arches"
 

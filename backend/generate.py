@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -21,6 +22,7 @@ from backend.images.resize import Enlarge
 from backend.job import ExtrasJob, GeneratedImage, GenerateJob, InitOptions, LoadJob, ToolJob
 from backend.make import make
 from backend.paths import Paths
+from backend.postprocess.face_model import FaceModel, load_face_model
 from backend.postprocess.faces import NO_FACE, FaceRestorers, Restored
 from backend.postprocess.steps import Tools, run_steps
 from backend.postprocess.upscale import Upscalers
@@ -35,11 +37,11 @@ OnEvent = Callable[[Event], None]
 class Engine:
     """What lives from job to job: models with all that belongs to them, and upscalers. Draws one job at a time."""
 
-    def __init__(self, models: Models, catalog: Catalog) -> None:
+    def __init__(self, models: Models, catalog: Catalog, open_face_model: Callable[[Path], FaceModel] = load_face_model) -> None:
         self.catalog = catalog
         self._stages = Stages(models, catalog)
         self._upscalers = Upscalers(catalog, models.placement)
-        self._faces = FaceRestorers(catalog.faces, models.placement)
+        self._faces = FaceRestorers(catalog.faces, models.placement, open_face_model)
 
     @classmethod
     def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":

@@ -68,9 +68,9 @@ class FaceRestorers:
         self._loaded = _Loaded(
             key=key,
             device=torch.device("cpu"),
-            model=self._open_model(model),
             detector=(detector.name, _weights(detector)),
             parser=(parser.name, _weights(parser)) if parser else None,
+            model=self._open_model(model),
         )
 
     def restore_drawn(self, images: Sequence[Image.Image], options: FaceOptions, *, on_event: OnEvent, cancel: CancelToken) -> list[Restored | None]:
@@ -169,5 +169,5 @@ def _identity(path: Path) -> tuple[str, int, int]:
 
 
 def _image(pixels: Tensor) -> Image.Image:
-    """Fractions are cut off, as in facexlib."""
-    return Image.fromarray(pixels.clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy())
+    """Fractions are cut off, as in facexlib; but not those of rounding in float32."""
+    return Image.fromarray((pixels + 1e-3).clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy())

@@ -8,6 +8,7 @@ from PIL import Image
 
 from backend.catalog import Catalog
 from backend.errors import WebUIError
+from backend.face_files import RESTORERS
 from backend.fields import FIELDS, Field, changed
 from backend.plan_upscalers import upscalers
 from backend.request import GenerationRequest, Refiner
@@ -136,6 +137,14 @@ def _refined(request: GenerationRequest, value: str, scope: Scope) -> Generation
     return replace(request, refiner=replace(request.refiner or Refiner(), checkpoint=value))
 
 
+def _with_faces(request: GenerationRequest, value: str, scope: Scope) -> GenerationRequest:
+    """A restorer's name switches it on; of other words those that A1111 takes for yes."""
+    name = next((name for name in RESTORERS if name.lower() == value.lower()), "")
+    chosen = {"face_restoration_model": name} if name else {}
+    on = bool(name) or value.lower() in ("true", "yes", "y", "1")
+    return replace(request, restore_faces=on, override_settings={**request.override_settings, **chosen})
+
+
 def _with_lora(request: GenerationRequest, value: str, scope: Scope) -> GenerationRequest:
     return loras.choose(request, value, scope.loras, scope.catalog, scope.settings)
 
@@ -234,7 +243,7 @@ A1111 = (
     _axis("VAE", texts, _setting("sd_vae"), cost=0.7, offer=_files("vae", before=("Automatic", "None"))),
     _axis("Styles", texts, _styled, cost=0.2),
     _axis("UniPC Order", whole_numbers, _setting("uni_pc_order")),
-    _axis("Face restore", texts, _setting("face_restoration_model"), missing=_known("face_restoration_model")),
+    _axis("Face restore", texts, _with_faces, offer=lambda catalog, settings: ("Off", *catalog.faces.usable())),
     _axis("Token merging ratio", numbers, _setting("token_merging_ratio"), cost=0.1),
     _axis("Token merging ratio high-res", numbers, _setting("token_merging_ratio_hr"), cost=0.1),
     _axis("Always discard next-to-last sigma", flags, _setting("always_discard_next_to_last_sigma"), offer=_FLAGS),
@@ -257,7 +266,8 @@ OF_LORAS = (
 # Fields that have an axis already, under A1111's name, and those that no text can stand for.
 _COVERED = frozenset(
     "seed subseed subseed_strength steps hr_second_pass_steps cfg_scale image_cfg_scale sampler_name hr_sampler_name s_min_uncond s_churn s_tmin s_tmax "
-    "s_noise scheduler eta denoising_strength initial_noise_multiplier hr_upscaler styles refiner_checkpoint refiner_switch_at override_settings".split()
+    "s_noise scheduler eta restore_faces denoising_strength initial_noise_multiplier hr_upscaler styles refiner_checkpoint refiner_switch_at "
+    "override_settings".split()
 )
 _READERS: Mapping[type, tuple[Read, Offer | None]] = {str: (texts, None), int: (whole_numbers, None), float: (numbers, None), bool: (flags, _FLAGS)}
 

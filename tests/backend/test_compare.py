@@ -102,7 +102,7 @@ def test_what_is_missing_is_said_and_nothing_is_drawn(service: GenerationService
         (f"{SAID}, Denoising strength: 0.5", "img2img"),
         (f"{SAID}, Script: X/Y/Z plot", "made by the script X/Y/Z plot"),
         (f"{SAID}, Model hash: 0123456789, Model: gone", r"The checkpoint gone \[0123456789\] is missing"),
-        (f"{SAID}, Face restoration: GFPGAN", "Face restoration is not supported"),
+        (f"{SAID}, Face restoration: GFPGAN", "GFPGAN needs GFPGANv1.4.pth"),
         (f"{SAID}, Postprocess upscale by: 4", "enlarged after"),
     ],
 )

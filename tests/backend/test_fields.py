@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backend.errors import WebUIError
-from backend.fields import BY_KEY, FIELDS, changed, from_labels, from_request, not_yet, to_request
+from backend.fields import BY_KEY, FIELDS, changed, from_labels, from_request, to_request
 from backend.request import GenerationRequest, Hires, InitImage, Inpaint, Refiner, Sampling, Seed, Size
 from backend.settings import Settings
 
@@ -76,14 +76,8 @@ def test_an_unknown_key_is_refused():
         to_request({"stepz": 3})
 
 
-@pytest.mark.parametrize(("key", "value"), [("restore_faces", True)])
-def test_what_is_not_built_yet_is_refused_and_not_ignored(key: str, value: object):
-    with pytest.raises(WebUIError, match=f"\\({key}\\) is not supported: "):
-        to_request({key: value})
-
-
 def test_asking_for_nothing_of_it_is_no_error():
-    assert to_request({"enable_hr": False, "refiner_checkpoint": "None", "init_images": [], "restore_faces": False}) == GenerationRequest()
+    assert to_request({"enable_hr": False, "refiner_checkpoint": "None", "init_images": []}) == GenerationRequest()
 
 
 def test_a_part_is_there_where_its_switch_is_on():
@@ -172,5 +166,8 @@ def test_fields_may_be_left_out_of_pasting():
     assert from_labels({"Size-1": "64", "Size-2": "64", "Clip skip": "2", "Seed": "3"}, skip) == {"seed": 3}
 
 
-def test_labels_of_what_cannot_be_drawn_yet_are_told():
-    assert not_yet(["Steps", "Face restoration"]) == ("Face restoration",)
+def test_restored_faces_of_an_infotext_become_both_settings_and_their_absence_switches_them_off():
+    told = from_labels({"Steps": "3", "Face restoration": "GFPGAN"})
+    assert told["override_settings"] == {"face_restoration": True, "face_restoration_model": "GFPGAN"}
+    assert from_labels({"Steps": "3"}, Settings().override({"face_restoration": True}))["override_settings"] == {"face_restoration": False}
+    assert from_labels({"Face restoration": "GFPGAN"}, Settings().override({"infotext_skip_pasting": ["Face restoration"]})) == {}

@@ -158,7 +158,7 @@ def test_fields_that_are_not_a1111s_are_ignored_and_logged(client: TestClient, c
         ({"enable_hr": True, "hr_upscaler": "NoSuch"}, 404, "Unknown upscaler 'NoSuch'"),
         ({"refiner_checkpoint": "nosuch", "refiner_switch_at": 0.5}, 404, "Unknown checkpoint 'nosuch'"),
         ({"firstpass_image": "iVBOR"}, 422, "Invalid encoded image"),
-        ({"restore_faces": True}, 422, "Face restoration"),
+        ({"restore_faces": True}, 404, "Faces cannot be restored. CodeFormer needs"),
         ({"prompt": "missing"}, 404, "ink.safetensors is gone."),
     ],
 )

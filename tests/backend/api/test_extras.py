@@ -57,7 +57,8 @@ def test_several_pictures_come_back_in_their_order(client: TestClient):
         ({"image": ""}, "there is none"),
         ({"image": base64.b64encode(b"no picture").decode()}, "no picture that can be read"),
         ({"image": sent(), "upscaler_1": "NoSuch"}, "Unknown upscaler 'NoSuch'. Known: None, Lanczos, Nearest"),
-        ({"image": sent(), "gfpgan_visibility": 1}, "GFPGAN is not supported"),
+        ({"image": sent(), "gfpgan_visibility": 1}, "GFPGAN needs GFPGANv1.4.pth in models/GFPGAN and detection_Resnet50_Final.pth in models/GFPGAN"),
+        ({"image": sent(), "codeformer_visibility": 1}, "forbids commercial use"),
     ],
 )
 def test_what_cannot_be_done_is_said(client: TestClient, body: dict, sentence: str):
@@ -72,7 +73,13 @@ def test_upscalers_have_a1111s_names_and_scales(client: TestClient, tmp_path: Pa
     assert [(each["name"], each["scale"]) for each in listed] == [("None", 4.0), ("Lanczos", 4.0), ("Nearest", 4.0), ("R-ESRGAN 2x+", 2.0)]
     assert listed[3] == {"name": "R-ESRGAN 2x+", "model_name": "RealESRGAN_x2plus", "model_path": file, "model_url": None, "scale": 2.0}
     assert client.get("/sdapi/v1/realesrgan-models").json() == [{"name": "R-ESRGAN 2x+", "path": file, "scale": 2}]
+
+
+def test_face_restorers_are_those_whose_files_are_there(client: TestClient, tmp_path: Path):
     assert client.get("/sdapi/v1/face-restorers").json() == []
+    for name in ("GFPGANv1.4.pth", "detection_Resnet50_Final.pth"):
+        (tmp_path / "models/GFPGAN" / name).touch()
+    assert client.get("/sdapi/v1/face-restorers").json() == [{"name": "GFPGAN", "cmd_dir": None}]
 
 
 def test_png_info_tells_all_labels_and_a1111s_values_for_the_others(client: TestClient):

@@ -1,19 +1,24 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from backend.checkpoints.placement import Placement
-from backend.errors import Interrupted
+from backend.errors import Interrupted, NotFound
 from backend.extras_steps import STEPS
+from backend.face_files import FaceFiles
 from backend.job import ExtrasJob, GeneratedImage
 from backend.plan_extras import plan_steps
 from backend.postprocess.denoise import denoise, noise_level
+from backend.postprocess.faces import NO_FACE, FaceRestorers
 from backend.postprocess.steps import Tools, run_steps
 from backend.postprocess.upscale import Upscalers
 from backend.progress import CancelToken
 from backend.settings import Settings
 from tests.backend.fake_catalog import FakeCatalog
+from tests.backend.postprocess.face_networks import face_folder, painter, spots, white_detector
 
 CPU = torch.device("cpu")
 
@@ -33,7 +38,14 @@ def noisy(sigma: float) -> Image.Image:
 
 def run(image: Image.Image, cancel: CancelToken | None = None, **steps: dict[str, object]) -> GeneratedImage:
     planned = plan_steps(steps, Settings(), FakeCatalog([]))
-    tools = Tools(upscalers=Upscalers(FakeCatalog([]), Placement(device=CPU)), device=CPU, on_event=lambda event: None, cancel=cancel or CancelToken())
+    placement = Placement(device=CPU)
+    tools = Tools(
+        upscalers=Upscalers(FakeCatalog([]), placement),
+        faces=FaceRestorers(FaceFiles((), ()), placement),
+        device=CPU,
+        on_event=lambda event: None,
+        cancel=cancel or CancelToken(),
+    )
     return run_steps(ExtrasJob(image=image, steps=planned), tools)
 
 
@@ -55,6 +67,38 @@ def test_scale_to_covers_the_size_and_crops_if_asked(crop: bool, size: tuple[int
 def test_the_longest_side_may_be_limited():
     done = run(Image.new("RGB", (96, 64)), Upscale={"upscale_by": 4.0, "max_side_length": 192, "upscaler_1_name": "Lanczos"})
     assert (done.image.size, done.extra["Postprocess upscale by"], done.extra["Max side length"]) == ((192, 128), "4.0", "192")
+
+
+def with_faces(folder: Path, image: Image.Image, visibility: float) -> GeneratedImage:
+    placement, catalog = Placement(device=CPU), FakeCatalog([])
+    catalog.faces = face_folder(folder, white_detector())
+    tools = Tools(
+        upscalers=Upscalers(catalog, placement),
+        faces=FaceRestorers(catalog.faces, placement, painter),
+        device=CPU,
+        on_event=lambda event: None,
+        cancel=CancelToken(),
+    )
+    return run_steps(ExtrasJob(image=image, steps=plan_steps({"GFPGAN": {"gfpgan_visibility": visibility}}, Settings(), catalog)), tools)
+
+
+def test_a_restored_face_shines_through_by_its_visibility(tmp_path: Path):
+    picture = spots((320, 320), (160, 96))
+    done = with_faces(tmp_path, picture, 0.25)
+    assert picture.getpixel((166, 102)) == (90, 80, 70)
+    assert done.image.getpixel((166, 102)) == (67, 123, 52)
+    assert done.extra == {"GFPGAN visibility": "0.25"} and done.comments == ()
+
+
+def test_no_face_is_told_and_changes_nothing(tmp_path: Path):
+    done = with_faces(tmp_path, spots((320, 320)), 0.5)
+    assert done.image.tobytes() == spots((320, 320)).tobytes() and done.comments == (NO_FACE,)
+
+
+def test_faces_that_are_not_to_be_seen_need_no_files():
+    assert plan_steps({"GFPGAN": {"gfpgan_visibility": 0}, "CodeFormer": {"codeformer_visibility": 0}}, Settings(), FakeCatalog([])) == ()
+    with pytest.raises(NotFound, match="GFPGAN needs"):
+        plan_steps({"GFPGAN": {}}, Settings(), FakeCatalog([]))
 
 
 def test_two_upscalers_are_blended():
