@@ -31,6 +31,9 @@ A1111_IDS: Mapping[str, str] = {
     "upscaler_2_name": "extras_upscaler_2",
     "upscaler_2_visibility": "extras_upscaler_2_visibility",
     "max_side_length": "extras_upscale_max_side_length",
+    "gfpgan_visibility": "extras_gfpgan_visibility",
+    "codeformer_visibility": "extras_codeformer_visibility",
+    "codeformer_weight": "extras_codeformer_weight",
 }  # by option; others are called after step and option
 
 

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
+from backend.face_files import FaceFiles
 from backend.history import History
 from backend.kept_pictures import delete_files
 from backend.plugins import Hooks
@@ -44,6 +45,7 @@ class FakeEntry:
 class FakeCatalog:
     def __init__(self, folder: Path) -> None:
         self.folder, self.revision = folder, 1
+        self.faces = FaceFiles((), ())
         self._entries: list[FakeEntry] = []
 
     def add(self, kind: str, name: str, metadata: Mapping[str, str] | None = None, sidecar: str = "") -> FakeEntry:

@@ -107,9 +107,24 @@ def test_what_means_nothing_at_the_moment_is_not_shown(tab: Page) -> None:
 def test_a_step_of_an_extension_is_on_the_page_and_in_the_request(service: GenerationService) -> None:
     import gradio as gr
 
-    glow = replace(STEPS[-1], name="Soft glow", order=950)
+    glow = replace(next(step for step in STEPS if step.name == "Sharpen"), name="Soft glow", order=950)
     with blocks._in_a_loop(gr.Blocks) as page:
         extras.build(service, page, quicksettings.build(service), (*STEPS, glow))
     assert by_id(page)["extras_soft_glow_amount"].label == "Sharpen amount"  # type: ignore[attr-defined]
     asked = extras.request({"Soft glow/on": True, "Soft glow/amount": 2, "Upscale/on": False}, (), folder=False, steps=(*STEPS, glow))
     assert asked.steps == {"Soft glow": {"amount": 2}}
+
+
+def test_a_step_says_which_files_it_needs_until_they_are_there(service: GenerationService) -> None:
+    import gradio as gr
+
+    def built() -> dict[str, object]:
+        with blocks._in_a_loop(gr.Blocks) as page:
+            extras.build(service, page, quicksettings.build(service))
+        return by_id(page)
+
+    assert built()["extras_gfpgan_missing"].value.startswith("GFPGAN needs GFPGANv1.4.pth in models/GFPGAN and ")  # type: ignore[attr-defined]
+    for name in ("GFPGANv1.4.pth", "detection_Resnet50_Final.pth"):
+        (service.paths.gfpgan[0] / name).touch()
+    there = built()
+    assert "extras_gfpgan_missing" not in there and there["extras_gfpgan_visibility"].value == 1  # type: ignore[attr-defined]
