@@ -1,7 +1,7 @@
 """One request → saved pictures, inside a running task: parts of extensions → plan → worker → infotext → files."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,7 +10,7 @@ from PIL import Image
 from backend.catalog import Catalog
 from backend.images.metadata import Encoding, encode
 from backend.infotext import lora_hashes, with_labels, write
-from backend.job import GeneratedImage, GenerateJob
+from backend.job import EngineCall, GeneratedImage, GenerateJob
 from backend.part_calls import PartCalls
 from backend.paths import Paths
 from backend.plan import Plan, plan
@@ -72,12 +72,15 @@ class Drawing:
         note: str = "",
         extra: Mapping[str, str] = NO_LABELS,
         finished: bool = True,
+        engine: Sequence[EngineCall] = (),
     ) -> tuple[SavedImage, ...]:
         """save, show: files; the task's own pictures. extra: for their parameters. finished: False = the picture itself is not saved yet, only what
-        comes beside it. Raises WebUIError.
+        comes beside it. engine: behind the calls of parts. Raises WebUIError.
         """
         task = self._task
         decided, parts = self.decide(request)
+        if engine:
+            decided = replace(decided, jobs=tuple(replace(job, calls=(*job.calls, *engine)) for job in decided.jobs))
         task.decide(decided)
         if note:
             task.tell(note)

@@ -1,6 +1,6 @@
 """One pass: noise, or a picture's latent, → the latent of the pictures; with previews on the way, and a refiner that takes over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backend.beginning import beginning
 from backend.checkpoints.model import Model
 from backend.checkpoints.small_vae import SmallVaes
 from backend.errors import Interrupted
@@ -41,9 +42,10 @@ def draw(run: Run, stage: Stage, *, start: Start | None = None, beside: Tensor |
             run.on_event(Preview(image=preview(now.stage.model, denoised, job.preview.method, run.small)))
 
     try:
+        told = now.told(beside)
         latent = sample(
-            now.told(beside),
-            _noise(stage.model, job),
+            told,
+            _noise(stage.model, job, beginning(run, stage, told, start)),
             job.sampling,
             job.seeds,
             on_step=on_step,
@@ -90,7 +92,7 @@ class _Now:
         return self.told()
 
 
-def _noise(model: Model, job: GenerateJob) -> ImageNoise:
+def _noise(model: Model, job: GenerateJob, begin: Callable[[Tensor], Tensor] | None) -> ImageNoise:
     return ImageNoise(
         (model.architecture.latent_channels, job.height // 8, job.width // 8),
         job.seeds,
@@ -100,6 +102,7 @@ def _noise(model: Model, job: GenerateJob) -> ImageNoise:
         job.sampling.noise_source,
         job.sampling.ensd,
         model.placement.device,
+        begin,
     )
 
 

@@ -23,6 +23,7 @@ ENTRY_POINTS = "webui.extensions"
 SHIPPED = (
     "a1111_scripts",
     "extra_options",
+    "img2img_alternative",
     "img2img_batch",
     "loopback",
     "lora_duel",

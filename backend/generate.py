@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -42,6 +43,7 @@ class Engine:
         self._stages = Stages(models, catalog)
         self._upscalers = Upscalers(catalog, models.placement)
         self._faces = FaceRestorers(catalog.faces, models.placement, open_face_model)
+        self._kept: dict[str, dict[str, Any]] = {}  # what extensions keep from job to job
 
     @classmethod
     def from_flags(cls, flags: Flags, paths: Paths) -> "Engine":
@@ -53,7 +55,7 @@ class Engine:
         """Draw one batch. After a cancel the pictures come as far as they got, marked complete=False; Interrupted if there is nothing yet."""
         if job.faces:
             self._faces.load(job.faces, on_event)
-        changes = Changes(job.calls, job.seeds)
+        changes = Changes(job.calls, job.seeds, self._kept)
         with Run(self._stages, on_event, cancel, job.hires.sampling.steps if job.hires else 0, changes) as run:
             pictures = Pictures(job, job.init, self._enlarge(job.init, on_event, cancel)) if job.init else None
             drawn = self._draw(run, job, pictures)

@@ -214,14 +214,14 @@ class HiresOptions:
     tell_first: bool = False  # the pictures of the first pass are wanted, too
 
 
-Moment = Literal["before step", "before call", "after call", "after step", "before decode"]
+Moment = Literal["start", "before step", "before call", "after call", "after step", "before decode"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineCall:
     """What an extension does to a batch's latents in the engine. target: "module:function", see sampling.changes.Change."""
 
-    at: Moment  # the latent before a step, what the U-Net is called with, what it predicts of each row, the guided prediction, the finished latent
+    at: Moment  # a pass's noise, the latent before a step, what the U-Net is called with and predicts of each row, the guided prediction, the finished latent
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)  # values only: they go to another process
     extension: str = ""  # filled in by the program

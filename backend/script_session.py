@@ -10,7 +10,7 @@ from backend.draw_request import Drawing, Studio, hear
 from backend.errors import Interrupted, WebUIError
 from backend.extras_request import ExtrasImage, ExtrasRequest
 from backend.infotext import with_labels
-from backend.job import ExtrasJob
+from backend.job import EngineCall, ExtrasJob
 from backend.plan import Plan
 from backend.plan_extras import plan_steps
 from backend.request import GenerationRequest, ScriptCall
@@ -25,7 +25,7 @@ def run_script(task: Task, call: ScriptCall, studio: Studio) -> None:
     settings = task.settings.override(task.request.override_settings)
     owned = studio.hooks.script(call.title, tab)
     values = studio.hooks.values(owned, call.values, tab, studio.catalog, settings)
-    session = RunningScript(task, studio)
+    session = RunningScript(task, studio, owned.extension)
     try:
         owned.of.run(replace(task.request, script=None), values, session)
     except Interrupted:
@@ -47,7 +47,9 @@ def draw_plainly(task: Task, studio: Studio) -> None:
 class RunningScript:
     """A scripts.Session over the service's own road."""
 
-    def __init__(self, task: Task, studio: Studio) -> None:
+    def __init__(self, task: Task, studio: Studio, extension: str = "") -> None:
+        """extension: whose script is at work."""
+        self._extension = extension
         self.settings = task.settings.override(task.request.override_settings)
         self.catalog = studio.catalog
         self.paths = studio.paths
@@ -57,6 +59,7 @@ class RunningScript:
         self._drawing = Drawing(task, studio)
         self._inside = False  # of an extension that draws in the place of the usual way
         self._extra: Mapping[str, str] = NO_LABELS  # fields that its pictures shall have
+        self._engine: tuple[EngineCall, ...] = ()  # what the engine shall call
 
     @property
     def interrupted(self) -> bool:
@@ -83,14 +86,16 @@ class RunningScript:
         note: str = "",
         extra: Mapping[str, str] = NO_LABELS,
         finished: bool = True,
+        engine: Sequence[EngineCall] = (),
     ) -> tuple[SavedImage, ...]:
         if self._task.interrupted:
             raise Interrupted
         request = replace(request, script=None)
         extra = {**self._extra, **extra}
-        pictures = self._taken_over(request, save, show, grid, extra)
+        engine = (*self._engine, *(replace(call, extension=self._extension) for call in engine))
+        pictures = self._taken_over(request, save, show, grid, extra, engine)
         if pictures is None:
-            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note, extra=extra, finished=finished)
+            pictures = self._drawing.draw(request, save=save, show=show, grid=grid, note=note, extra=extra, finished=finished, engine=engine)
         drawn = [picture for picture in pictures if not picture.grid]
         if self._task.interrupted and not (drawn and all(picture.complete for picture in drawn)):
             raise Interrupted(pictures=pictures)
@@ -107,11 +112,13 @@ class RunningScript:
             task.add(kept)
         return kept
 
-    def _taken_over(self, request: GenerationRequest, save: bool, show: bool, grid: bool, extra: Mapping[str, str]) -> tuple[SavedImage, ...] | None:
+    def _taken_over(
+        self, request: GenerationRequest, save: bool, show: bool, grid: bool, extra: Mapping[str, str], engine: tuple[EngineCall, ...]
+    ) -> tuple[SavedImage, ...] | None:
         """What an extension has drawn in the place of the usual way; inside of its hook none is asked."""
         if self._inside:
             return None
-        self._inside, several, self._drawing.several, self._extra = True, self._drawing.several, True, extra
+        self._inside, several, self._drawing.several, self._extra, self._engine = True, self._drawing.several, True, extra, engine
         try:
             for extension, act in self._studio.hooks.filling("draw", request=request, session=self, save=save, show=show, grid=grid):
                 try:
@@ -124,7 +131,7 @@ class RunningScript:
                     return tuple(pictures)
             return None
         finally:
-            self._inside, self._drawing.several, self._extra = False, several, NO_LABELS
+            self._inside, self._drawing.several, self._extra, self._engine = False, several, NO_LABELS, ()
 
     def add(self, image: Image.Image, infotext: str, *, grid: bool = False, save: bool | None = None, front: bool = False) -> None:
         decided, task = self._decided(), self._task

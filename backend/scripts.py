@@ -62,11 +62,13 @@ class Session(Protocol):
         note: str = "",
         extra: Mapping[str, str] = NO_LABELS,
         finished: bool = True,
+        engine: Sequence[EngineCall] = (),
     ) -> tuple[SavedImage, ...]:
         """The pictures of this request, one after the other; each is saved and shown at once. Parts take part in them; the request's own script does not.
 
         save, show: files, and the gallery and the answer. grid: what the settings say of a grid holds, too. note: shown until the first step.
         extra: fields of the script's own for the parameters of each picture. finished: False = `keep` will save them; what comes beside a picture is saved.
+        engine: functions of the script's own that the engine calls on the way of these pictures, as a part's.
         Pictures that were skipped come with complete=False. Raises WebUIError for what cannot be drawn (catch it, and go on with the next one) and
         Interrupted (catch it, and make of what is there, its `pictures` among it, what can be made).
         """

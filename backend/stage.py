@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -78,6 +78,11 @@ class Run:
         self.opened.append(stage)
         return stage
 
+    def encode(self, stage: Stage, prompt: str, negative_prompt: str) -> Encoded:
+        """Other prompts than the stage's, for each of its pictures."""
+        job = replace(stage.job, prompts=(prompt,) * stage.job.batch_size, negative_prompts=(negative_prompt,) * stage.job.batch_size)
+        return self._stages.encode(stage.model, job, stage.patcher, stage.calls_before)
+
     def step(self, step: int, steps: int) -> None:
         """Counted through all passes."""
         self._latest = steps
@@ -133,7 +138,7 @@ class Stages:
         """
         networks, patcher = self._files(job.networks), self._patcher(model)
         reports = patcher.become(networks if encode_with is None else self._files(encode_with))
-        encoded = self._encode(model, job, patcher, calls_before)
+        encoded = self.encode(model, job, patcher, calls_before)
         if encode_with is not None:
             reports = patcher.become(networks)
         return Stage(job, model, encoded, patcher, networks, reports, calls_before)
@@ -152,7 +157,8 @@ class Stages:
         self._read_embeddings()
         return self._embeddings.listing(self._text_width)
 
-    def _encode(self, model: Model, job: GenerateJob, patcher: Patcher, calls_before: int) -> Encoded:
+    def encode(self, model: Model, job: GenerateJob, patcher: Patcher, calls_before: int) -> Encoded:
+        """With the networks that are applied now."""
         self._read_embeddings([Bundled(name=one.word, network=one.label, source=one.file, tensors=one.tensors) for one in patcher.bundled])
         self.note(model)
         return encode_prompts(

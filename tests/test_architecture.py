@@ -61,7 +61,7 @@ LAYERS = (
     ),
     ("backend.workers.worker", "backend.workers.messages", "backend.workers.process"),
     ("backend.checkpoints", "backend.conditioning", "backend.sampling", "backend.networks", "backend.postprocess"),
-    ("backend.stage", "backend.drawing", "backend.second_pass", "backend.generate_init"),
+    ("backend.stage", "backend.beginning", "backend.drawing", "backend.second_pass", "backend.generate_init"),
     ("backend.make",),
     ("backend.generate",),
     ("backend.workers.local",),

@@ -2,14 +2,14 @@
 
 import importlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from backend.errors import ERROR
+from backend.errors import ERROR, Interrupted
 from backend.job import EngineCall, Moment
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,8 @@ class At:
     step: int
     steps: int
     level: float
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = ()
+    kept: MutableMapping[str, Any] = field(default_factory=dict)  # the extension's own, from job to job for as long as the engine runs
 
 
 @dataclass(kw_only=True)
@@ -41,6 +42,18 @@ class UNetCall:
     negative_vector: Tensor | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning(At):
+    """Where a pass starts, at sigma `level`; and the model that draws it, with its networks, to be asked before."""
+
+    latent: Tensor | None  # (B, C, h, w), the picture that the pass starts from; None: from noise alone
+    sigmas: Callable[[int], Tensor]  # steps → (steps + 1,) on the CPU, falling evenly in time from the model's highest to its lowest, then 0
+    denoiser: Callable[[str, str, float], Callable[[Tensor, Tensor], Tensor]]  # prompt, negative prompt, CFG scale → (x, 0-dim sigma) → denoised; Interrupted
+    drawn_with: object  # equal where the model, its networks and all else that a denoiser depends on are
+    tell: Callable[[str], None]  # shown to the person until the first step
+
+
+Kept = MutableMapping[str, dict[str, Any]]  # by extension
 # (B, C, h, w), options → the same shape. "before call" gets a UNetCall instead, and gives nothing.
 Change = Callable[[Any, Mapping[str, Any], At], Any]
 
@@ -48,22 +61,30 @@ Change = Callable[[Any, Mapping[str, Any], At], Any]
 class Changes:
     """Of one job. One that raises, or gives another shape, is named in `comments` and left out from there on."""
 
-    def __init__(self, calls: Sequence[EngineCall] = (), seeds: tuple[int, ...] = ()) -> None:
+    def __init__(self, calls: Sequence[EngineCall] = (), seeds: tuple[int, ...] = (), kept: Kept | None = None) -> None:
+        """kept: what extensions keep from job to job; None = nothing."""
         self.comments: tuple[str, ...] = ()
-        self._seeds = seeds
+        self._seeds, self._kept = seeds, {} if kept is None else kept
         self._bound = [(call, function) for call in calls if (function := self._find(call))]
 
     def __bool__(self) -> bool:
         return bool(self._bound)
 
     def apply(self, moment: Moment, latent: Tensor, *, step: int = 0, steps: int = 0, level: float = 0.0) -> Tensor:
+        return self._apply(moment, latent, At(step=step, steps=steps, level=level))
+
+    def begin(self, noise: Tensor, at: Beginning) -> Tensor:
+        """The noise that a pass starts with, of level 1."""
+        return self._apply("start", noise, at)
+
+    def _apply(self, moment: Moment, latent: Tensor, at: At) -> Tensor:
         for call, function in self._of(moment):
             try:
-                changed = function(latent, call.options, At(step=step, steps=steps, level=level, seeds=self._seeds))
+                changed = function(latent, call.options, self._told(call, at))
                 if not isinstance(changed, Tensor) or changed.shape != latent.shape:
                     raise TypeError(f"{call.target} gave {getattr(changed, 'shape', type(changed).__name__)} instead of {tuple(latent.shape)}")
                 latent = changed.to(latent.device, latent.dtype)
-            except torch.OutOfMemoryError:
+            except (torch.OutOfMemoryError, Interrupted):
                 raise
             except Exception as error:  # a stranger's code must not take the picture down
                 self._leave_out(call, error)
@@ -74,7 +95,7 @@ class Changes:
         for call, function in self._of("before call"):
             changed = _copy(asked)
             try:
-                function(changed, call.options, At(step=step, steps=steps, level=level, seeds=self._seeds))
+                function(changed, call.options, self._told(call, At(step=step, steps=steps, level=level)))
                 _check(call.target, asked, changed)
             except torch.OutOfMemoryError:
                 raise
@@ -87,6 +108,9 @@ class Changes:
     def at(self, *moments: Moment) -> bool:
         """Whether anything happens in these moments."""
         return any(call.at in moments for call, _ in self._bound)
+
+    def _told(self, call: EngineCall, at: At) -> At:
+        return replace(at, seeds=self._seeds, kept=self._kept.setdefault(call.extension, {}))
 
     def _of(self, moment: Moment) -> list[tuple[EngineCall, Change]]:
         return [(call, function) for call, function in self._bound if call.at == moment]

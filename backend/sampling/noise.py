@@ -1,6 +1,6 @@
 """Where the noise of each image comes from: seeds, variation seeds, seed resize, ENSD; on the card, the CPU, or as an NVIDIA card would."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -59,8 +59,13 @@ class ImageNoise:
         source: str,
         ensd: int,
         device: torch.device | str,
+        begin: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """resize_from: width, height in pixels, 0 = off. subseed_strength: 0…1, 0 = off. ensd: eta noise seed delta, 0 = off."""
+        """resize_from: width, height in pixels, 0 = off. subseed_strength: 0…1, 0 = off. ensd: eta noise seed delta, 0 = off.
+
+        begin: changes the initial noise; None = it stays.
+        """
+        self._begin = begin
         self.shape, self.source, self.device = shape, source, torch.device(device)
         self._seeds, self._subseeds, self._strength = tuple(seeds), tuple(subseeds), subseed_strength
         self._resize_from, self._ensd = resize_from, ensd
@@ -71,7 +76,7 @@ class ImageNoise:
         noise = torch.stack([self._initial(image) for image in range(len(self._seeds))])
         if self._ensd:
             self._streams = [self.stream((seed + self._ensd) % 2**64) for seed in self._seeds]
-        return noise
+        return noise if self._begin is None else self._begin(noise)
 
     def next(self) -> Tensor:
         """The next step's noise (B, C, h, w)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.errors import Interrupted
 from backend.extension_modules import forget
 from backend.fields import to_request
 from backend.flags import parse_flags
@@ -15,7 +16,7 @@ from backend.generate import Engine
 from backend.job import EngineCall, GeneratedImage
 from backend.paths import Paths
 from backend.plan import plan
-from backend.progress import CancelToken
+from backend.progress import CancelToken, Status
 from backend.prompts.styles import StyleTable
 from backend.settings import Settings
 from tests.backend.extension_files import write_extension
@@ -48,6 +49,21 @@ def wordless(call, options, at):
 
 def short(call, options, at):
     call.x = call.x[:1]
+
+def begin(noise, options, at):
+    counted = at.kept["calls"] = at.kept.get("calls", 0) + 1
+    if counted > 1:
+        return noise
+    levels = at.sigmas(3)
+    assert at.latent is None and len(levels) == 4 and abs(float(levels[0]) - at.level) < 1e-4 and float(levels[-1]) == 0
+    denoise = at.denoiser("a red ball", "", 1.0)
+    at.tell("asking")
+    return denoise(noise * at.level, levels[0]) / at.level + noise
+
+def ask(noise, options, at):
+    denoise = at.denoiser("a red ball", "", 1.0)
+    at.tell("asking")
+    return denoise(noise, at.sigmas(3)[0])
 
 def fail(latent, options, at):
     raise RuntimeError("not today")
@@ -111,3 +127,19 @@ def test_a_call_of_another_shape_is_not_made(engine: Engine):
     drawn = draw(engine, ("before call", "short"))
     assert drawn.image.tobytes() == draw(engine).image.tobytes()
     assert any("made (1, 4, 8, 8) of x, which was (2, 4, 8, 8)" in comment.replace("torch.Size([", "(").replace("])", ")") for comment in drawn.comments)
+
+
+def test_the_noise_of_a_pass_may_come_from_the_model_and_what_is_kept_stays_for_the_next_job(engine: Engine):
+    plain = draw(engine)
+    changed = draw(engine, ("start", "begin"))
+    assert changed.comments == () and changed.image.tobytes() != plain.image.tobytes()
+    assert draw(engine, ("start", "begin")).image.tobytes() == plain.image.tobytes()  # it counts its calls
+
+
+def test_a_stop_while_the_model_is_asked_before_the_first_step_ends_the_drawing(engine: Engine):
+    stop = CancelToken()
+    request = to_request({"prompt": "a cat", "steps": 2, "width": 64, "height": 64, "seed": 5})
+    (job,) = plan(request, Settings(), engine.catalog, StyleTable([]), draw=random.Random(0)).jobs
+    call = EngineCall(at="start", target="extensions.changer.engine:ask", extension="stopped")
+    with pytest.raises(Interrupted):
+        engine.generate(replace(job, calls=(call,)), lambda event: stop.interrupt() if event == Status(text="asking") else None, stop)
