@@ -159,9 +159,9 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     from backend.service import GenerationService
     from backend.settings import SettingsStore
 
-    catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing))
     settings = SettingsStore(paths.config_file, frozen_settings(flags))
     hooks = load_extensions(find_extensions(paths, settings.current, flags), paths=paths, flags=flags, settings=settings.current)
+    catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing), hooks.sampling)
     settings.declare(hooks.settings)
     return GenerationService(settings, catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags), hooks)
 

@@ -16,6 +16,7 @@ from backend.listing import Entry, Listing, Refused
 from backend.listing_cache import ListingCache
 from backend.model_folders import KINDS, Kind, ModelFolders, file_identity
 from backend.paths import Paths
+from backend.sampling.names import BUILT_IN, SamplingNames
 from backend.structures import Structures
 from backend.training_tags import Stamped
 
@@ -51,7 +52,9 @@ class _Published:
 class Catalog:
     """Thread-safe: readers see either the listing before a refresh or the one after it."""
 
-    def __init__(self, paths: Paths, hashes: HashCache) -> None:
+    def __init__(self, paths: Paths, hashes: HashCache, sampling: SamplingNames = BUILT_IN) -> None:
+        """sampling: the names that there are, those of extensions, too."""
+        self.sampling = sampling
         self.hashes = hashes
         self.revision = 0  # goes up with each change
         self.folders = ModelFolders(paths)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from backend.catalog import Catalog
 from backend.errors import WebUIError
 from backend.plan_upscalers import upscalers
-from backend.sampling.names import SAMPLERS, SCHEDULERS
 
 Kind = Literal["slider", "number", "checkbox", "textbox", "dropdown", "radio", "checkboxgroup", "image", "file", "state", "text", "button"]
 SHOWN_CHOICES = 20
@@ -73,8 +72,8 @@ CHOICES_OF: Mapping[str, Callable[[Catalog], Sequence[str]]] = MappingProxyType(
         "lora": lambda catalog: [entry.stem for entry in catalog.entries("lora")],
         "embedding": lambda catalog: [entry.stem for entry in catalog.entries("embedding")],
         "upscaler": lambda catalog: list(upscalers(catalog)),
-        "sampler": lambda catalog: [sampler.label for sampler in SAMPLERS],
-        "scheduler": lambda catalog: [scheduler.label for scheduler in SCHEDULERS],
+        "sampler": lambda catalog: catalog.sampling.sampler_labels,
+        "scheduler": lambda catalog: catalog.sampling.scheduler_labels,
     }
 )
 

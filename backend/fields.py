@@ -209,7 +209,7 @@ def from_labels(labels: Mapping[str, str], settings: Settings = Settings()) -> d
 
 def _overrides(labels: Mapping[str, str], settings: Settings) -> dict[str, Any]:
     ignored = ("sd_model_checkpoint",) if settings["disable_weights_auto_swap"] else ()
-    named = {s.key: labels[s.infotext] for s in SETTINGS.values() if s.infotext and s.infotext in labels and s.key not in ignored}
+    named = {s.key: labels[s.infotext] for s in settings.declared.values() if s.infotext and s.infotext in labels and s.key not in ignored}
     if "Steps" in labels:
         named = {setting.key: setting.default for setting in _RESTORED} | {"face_restoration": False} | named
     if FACES in labels:

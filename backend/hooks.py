@@ -14,6 +14,7 @@ from backend.flags import Flags
 from backend.paths import Paths
 from backend.prompts.expansion import PromptContext, PromptTexts
 from backend.request import GenerationRequest
+from backend.sampling.names import SamplerInfo, SchedulerInfo
 from backend.scripts import PageTab, Part, Script, Session
 from backend.settings import Setting, Settings
 from backend.tasks import SavedImage
@@ -60,6 +61,16 @@ def expand_prompts(context: PromptContext) -> PromptTexts | None:
 @hookspec
 def postprocessing_steps() -> Sequence[ExtrasStep]:  # type: ignore[empty-body]
     """Steps of the Extras tab: pixels → pixels, by a function of the engine. Upscalers, too, are such steps."""
+
+
+@hookspec
+def samplers() -> Sequence[SamplerInfo]:  # type: ignore[empty-body]
+    """Samplers: a label and facts, and a target that the engine calls to draw (sampling.added_sampler). Asked once, at the start."""
+
+
+@hookspec
+def schedulers() -> Sequence[SchedulerInfo]:  # type: ignore[empty-body]
+    """Schedule types: a label, and a target that the engine calls for the noise levels. Asked once, at the start."""
 
 
 @hookspec

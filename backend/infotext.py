@@ -9,7 +9,7 @@ from backend.fields import FACES
 from backend.plan import Plan
 from backend.plan_sampling import AUTOMATIC
 from backend.prompts.schedule import prompt_schedule
-from backend.sampling.names import CHURN, find_scheduler
+from backend.sampling.names import CHURN
 from backend.setting_table import SETTINGS
 
 VERSION = "webui-0.1.0"
@@ -183,8 +183,8 @@ def _late(plan: Plan) -> dict[str, Any]:
 
 def _schedule(plan: Plan) -> dict[str, Any]:
     """Only of samplers that walk along a schedule of a name of its own."""
-    options, scheduler = plan.jobs[0].sampling, find_scheduler(plan.schedule_type)
-    if plan.sampler.timesteps or plan.schedule_type == AUTOMATIC or scheduler is None:
+    options, scheduler = plan.jobs[0].sampling, plan.scheduler
+    if plan.sampler.timesteps or scheduler.label == AUTOMATIC:
         return {}
     beta = scheduler.label == "Beta"
     return {

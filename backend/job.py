@@ -7,6 +7,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from backend.request import SoftInpaint
+from backend.sampling.names import SamplerInfo, SchedulerInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,9 @@ class SamplingOptions:
     pad_cond_uncond_v0: bool = False
     zero_terminal_snr: bool = False  # setting sd_noise_schedule; a model's own marker counts as well
     downcast_alphas: bool = False  # use_downcasted_alpha_bar
+    added_sampler: SamplerInfo | None = None  # the sampler, where it is an extension's
+    added_scheduler: SchedulerInfo | None = None
+    added_settings: Mapping[str, Any] = field(default_factory=dict)  # values of the settings that those two name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ from backend.plan_init import Init, batch_of_pictures, find_init
 from backend.plan_models import chosen_checkpoint, chosen_vae, model_options
 from backend.plan_passes import Passes, find_passes
 from backend.plan_prompts import PicturePrompts, picture_prompts
-from backend.plan_sampling import choose_sampler, sampling_options
+from backend.plan_sampling import choose_sampler, sampling_options, told_settings
 from backend.prompts.expansion import Expand
 from backend.prompts.styles import StyleTable
 from backend.request import GenerationRequest, Seed, Size
-from backend.sampling.names import SamplerInfo
+from backend.sampling.names import SamplerInfo, SchedulerInfo
 from backend.setting_table import KNOWN_ELSEWHERE
 from backend.settings import Settings
 
@@ -59,13 +59,17 @@ class Plan:
     images: tuple[PlannedImage, ...]
     comments: tuple[str, ...]  # for the person
     sampler: SamplerInfo
-    schedule_type: str  # as A1111 shows it: "Automatic" where the sampler has no schedule of its own
+    scheduler: SchedulerInfo  # as A1111 shows it: "Automatic" where the sampler has no schedule of its own
     checkpoint: Entry
     vae: Entry | None
     size: Size  # of the first pass
     init_labels: Mapping[str, Any] = field(default_factory=dict)  # what the infotext says of masks, in A1111's order
     hires_labels: Mapping[str, Any] = field(default_factory=dict)  # of the infotext, but for prompts
     extra: Mapping[str, str] = field(default_factory=dict)  # infotext fields that are known now
+
+    @property
+    def schedule_type(self) -> str:
+        return self.scheduler.label
 
     @property
     def tab(self) -> Literal["txt2img", "img2img"]:
@@ -89,18 +93,18 @@ def plan(
     settings = settings.override(request.override_settings)
     init = find_init(request, settings, catalog)
     faces, face_comments = asked_faces(request, settings, catalog)
-    sampler, schedule_type = choose_sampler(request.sampling)
+    sampler, scheduler = choose_sampler(request.sampling, catalog.sampling)
     checkpoint, checkpoint_comments = chosen_checkpoint(request, settings, catalog)
     vae = chosen_vae(checkpoint, settings, catalog, vae_file)
     checkpoint, vae = catalog.hashed(checkpoint), catalog.hashed(vae) if vae else None
     seeds = _seeds(request, draw)
     prompts = picture_prompts(request, settings, styles, catalog, seeds, expand)
     images = tuple(_images(prompts, seeds, settings))
-    sampling = sampling_options(request.sampling, settings, sampler, schedule_type)
+    sampling = sampling_options(request.sampling, settings, sampler, scheduler)
     if request.init is not None:
         sampling = replace(sampling, image_cfg_scale=request.init.image_cfg_scale)
     model = model_options(request, settings, checkpoint, vae)
-    passes = find_passes(request, settings, catalog, model, schedule_type, vae_file)
+    passes = find_passes(request, settings, catalog, model, scheduler, vae_file)
     about_prompts = (comment for each in dict.fromkeys(prompts) for comment in each.comments)
     return Plan(
         jobs=tuple(_jobs(request, settings, images, prompts, sampling, model, init, passes, faces)),
@@ -109,12 +113,13 @@ def plan(
         images=images,
         comments=tuple(dict.fromkeys((*checkpoint_comments, *init.comments, *face_comments, *about_prompts, *_ignored(request, settings, styles)))),
         sampler=sampler,
-        schedule_type=schedule_type,
+        scheduler=scheduler,
         checkpoint=checkpoint,
         vae=vae,
         init_labels=init.labels,
         size=passes.size,
         hires_labels=passes.labels,
+        extra=told_settings(sampling, settings),
     )
 
 

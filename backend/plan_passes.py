@@ -12,10 +12,10 @@ from backend.hashes import SHORT
 from backend.job import HiresOptions, ModelOptions, RefinerOptions, SamplingOptions, UpscalerRef
 from backend.plan_models import chosen_vae, model_options, named_checkpoint
 from backend.plan_prompts import PicturePrompts
-from backend.plan_sampling import AUTOMATIC, choose_sampler, sampling_options
+from backend.plan_sampling import AUTOMATIC, choose_sampler, sampling_options, told_settings
 from backend.plan_upscalers import NONE, upscaler
 from backend.request import GenerationRequest, Hires, Size
-from backend.sampling.names import find_latent_upscale_mode
+from backend.sampling.names import SchedulerInfo, find_latent_upscale_mode
 from backend.settings import Settings
 
 CELL = 8  # pixels of one latent pixel
@@ -47,8 +47,10 @@ class Passes:
         )
 
 
-def find_passes(request: GenerationRequest, settings: Settings, catalog: Catalog, model: ModelOptions, schedule_type: str, vae_file: Path | None) -> Passes:
-    """model: the first pass's. Raises WebUIError for what cannot be drawn."""
+def find_passes(
+    request: GenerationRequest, settings: Settings, catalog: Catalog, model: ModelOptions, scheduler: SchedulerInfo, vae_file: Path | None
+) -> Passes:
+    """model, scheduler: the first pass's. Raises WebUIError for what cannot be drawn."""
     refiner = _refiner(request, settings, catalog, vae_file)
     hires = request.hires
     if hires is None:
@@ -57,7 +59,7 @@ def find_passes(request: GenerationRequest, settings: Settings, catalog: Catalog
     size, hires = _old_sizes(request.size, hires) if settings["use_old_hires_fix_width_height"] else (request.size, hires)
     enlarged, final = target(size, hires)
     mode = find_latent_upscale_mode(hires.upscaler)
-    sampling, sampling_labels = _sampling(request, hires, settings, schedule_type)
+    sampling, sampling_labels = _sampling(request, hires, settings, catalog, scheduler)
     model, checkpoint_labels = _model(request, hires, settings, catalog, model, vae_file)
     first, second = {"first pass": (refiner, None), "second pass": (None, refiner)}.get(settings["hires_fix_refiner_pass"], (refiner, refiner))
     return Passes(
@@ -126,16 +128,20 @@ def _old_sizes(size: Size, hires: Hires) -> tuple[Size, Hires]:
     return Size(width=width, height=height), replace(hires, resize_x=size.width, resize_y=size.height)
 
 
-def _sampling(request: GenerationRequest, hires: Hires, settings: Settings, first_schedule: str) -> tuple[SamplingOptions, dict[str, Any]]:
+def _sampling(
+    request: GenerationRequest, hires: Hires, settings: Settings, catalog: Catalog, first_scheduler: SchedulerInfo
+) -> tuple[SamplingOptions, dict[str, Any]]:
     asked = request.sampling
-    first, _ = choose_sampler(asked)
+    first, _ = choose_sampler(asked, catalog.sampling)
     asked = replace(asked, sampler=hires.sampler or asked.sampler, scheduler=hires.scheduler or asked.scheduler, steps=hires.steps or asked.steps)
-    sampler, schedule_type = choose_sampler(asked)
+    sampler, scheduler = choose_sampler(asked, catalog.sampling)
+    options = sampling_options(asked, settings, sampler, scheduler)
     labels = {
         "Hires sampler": sampler.label if sampler != first else None,
-        "Hires schedule type": schedule_type if schedule_type != first_schedule and (schedule_type != AUTOMATIC or sampler != first) else None,
+        "Hires schedule type": scheduler.label if scheduler != first_scheduler and (scheduler.label != AUTOMATIC or sampler != first) else None,
+        **told_settings(options, settings),
     }
-    return sampling_options(asked, settings, sampler, schedule_type), labels
+    return options, labels
 
 
 def _model(

@@ -2,29 +2,24 @@
 
 from typing import Any
 
-from backend.errors import WebUIError
 from backend.job import SamplingOptions
 from backend.request import Sampling
-from backend.sampling.names import CHURN, SAMPLERS, SCHEDULERS, SamplerInfo, find_sampler, find_scheduler, split_old_name
+from backend.sampling.names import CHURN, SamplerInfo, SamplingNames, SchedulerInfo
 from backend.settings import Settings
 
 AUTOMATIC = "Automatic"
 
 
-def choose_sampler(asked: Sampling) -> tuple[SamplerInfo, str]:
-    """The sampler, and its schedule as A1111 shows it. Aliases and names from before 1.9 ("DPM++ 2M Karras") are known too."""
-    old_schedule = split_old_name(asked.sampler)[1]
-    sampler, scheduler = find_sampler(asked.sampler), find_scheduler(asked.scheduler)
-    if sampler is None:
-        raise WebUIError(f"Unknown sampler {asked.sampler!r}. Known: {', '.join(info.label for info in SAMPLERS)}.")
-    if scheduler is None:
-        raise WebUIError(f"Unknown schedule type {asked.scheduler!r}. Known: {', '.join(info.label for info in SCHEDULERS)}.")
+def choose_sampler(asked: Sampling, names: SamplingNames) -> tuple[SamplerInfo, SchedulerInfo]:
+    """The sampler, and its schedule as A1111 shows it. Aliases and names from before 1.9 ("DPM++ 2M Karras") are known too. Raises WebUIError."""
+    old_schedule = names.split_old_name(asked.sampler)[1]
+    sampler, scheduler = names.sampler(asked.sampler), names.scheduler(asked.scheduler)
     if scheduler.label != AUTOMATIC:
-        return sampler, scheduler.label
-    return sampler, old_schedule or sampler.scheduler or AUTOMATIC
+        return sampler, scheduler
+    return sampler, names.scheduler(old_schedule or sampler.scheduler or AUTOMATIC)
 
 
-def sampling_options(asked: Sampling, settings: Settings, sampler: SamplerInfo, schedule_type: str) -> SamplingOptions:
+def sampling_options(asked: Sampling, settings: Settings, sampler: SamplerInfo, scheduler: SchedulerInfo) -> SamplingOptions:
     """All that is None is as the settings say."""
 
     def decided(name: str) -> Any:
@@ -32,7 +27,7 @@ def sampling_options(asked: Sampling, settings: Settings, sampler: SamplerInfo, 
 
     return SamplingOptions(
         sampler=sampler.label,
-        scheduler="Uniform" if schedule_type == AUTOMATIC else schedule_type,
+        scheduler="Uniform" if scheduler.label == AUTOMATIC else scheduler.label,
         steps=asked.steps,
         cfg_scale=asked.cfg_scale,
         eta=asked.eta if asked.eta is not None else settings[sampler.eta or "eta_ancestral"],
@@ -60,4 +55,13 @@ def sampling_options(asked: Sampling, settings: Settings, sampler: SamplerInfo, 
         pad_cond_uncond_v0=settings["pad_cond_uncond_v0"],
         zero_terminal_snr=settings["sd_noise_schedule"] == "Zero Terminal SNR",
         downcast_alphas=settings["use_downcasted_alpha_bar"],
+        added_sampler=sampler if sampler.target else None,
+        added_scheduler=scheduler if scheduler.target else None,
+        added_settings={key: settings[key] for key in (*sampler.settings, *scheduler.settings)},
     )
+
+
+def told_settings(options: SamplingOptions, settings: Settings) -> dict[str, str]:
+    """What the infotext says of the settings of an extension's sampler or scheduler."""
+    labels = {key: setting.infotext for key, setting in settings.declared.items()}
+    return {label: str(value) for key, value in options.added_settings.items() if (label := labels.get(key))}

@@ -18,6 +18,7 @@ from backend.controls import Control, complete, from_positions
 from backend.errors import ERROR, Interrupted, WebUIError
 from backend.extras_steps import STEPS, ExtrasStep
 from backend.prompts.expansion import Expand, PromptContext, PromptTexts
+from backend.sampling_hooks import sampling_names
 from backend.scripts import PageTab, Part, Script
 from backend.settings import SETTINGS, Setting, Settings
 
@@ -76,6 +77,8 @@ class Hooks:
         self._parts = self._titled("parts", Part.__name__)
         self.settings = self._settings()
         self.extras_steps = self._extras_steps()
+        off = tuple(one.title or one.name for one in self.extensions if one.error or not one.enabled)
+        self.sampling = sampling_names(tuple(self.call("samplers")), tuple(self.call("schedulers")), {*SETTINGS, *self.settings}, off, self.failed)
 
     # ---- what there is
 

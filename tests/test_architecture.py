@@ -26,6 +26,7 @@ LAYERS = (
         "backend.model_tools",
         "backend.logs",
         "backend.compvis_names",
+        "backend.sampling.names",
     ),
     ("backend.database", "backend.safetensors_header", "backend.hashes", "backend.sidecar"),
     (
@@ -37,7 +38,6 @@ LAYERS = (
         "backend.settings",
         "backend.setting_table",
         "backend.frozen",
-        "backend.sampling.names",
         "backend.prompts",
         "backend.images",
     ),
@@ -91,6 +91,7 @@ LAYERS = (
         "backend.queue",
         "backend.controls",
         "backend.scripts",
+        "backend.sampling_hooks",
         "backend.hooks",
         "backend.plugins",
         "backend.extensions",
@@ -181,7 +182,7 @@ def test_an_import_of_a_lower_layer_is_allowed():
 
 
 def test_the_longest_name_decides_the_layer():
-    assert architecture.layer_of("backend.sampling.names", LAYERS) == 2
+    assert architecture.layer_of("backend.sampling.names", LAYERS) == 0
     assert architecture.layer_of("backend.sampling.euler", LAYERS) == 5
     assert architecture.layer_of("backend.samplings", LAYERS) is None
 

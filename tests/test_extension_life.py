@@ -203,7 +203,9 @@ def start(engine: Engine, data: Path) -> Iterator[Callable[[], GenerationService
         settings = SettingsStore(paths.config_file)
         hooks = load_extensions(find_extensions(paths, settings.current, flags), paths=paths, flags=flags, settings=settings.current)
         settings.declare(hooks.settings)
-        service = GenerationService(settings, Catalog(paths, HashCache(paths.cache / "h.db")), LocalWorker(engine), paths, StyleFiles(()), hooks=hooks)
+        service = GenerationService(
+            settings, Catalog(paths, HashCache(paths.cache / "h.db"), hooks.sampling), LocalWorker(engine), paths, StyleFiles(()), hooks=hooks
+        )
         ends.callback(service.close)
         return service
 

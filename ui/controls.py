@@ -1,19 +1,20 @@
 """The generation parameters: A1111's labels, ranges, defaults and elem_ids, in A1111's order."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from backend.sampling.names import SAMPLERS, SCHEDULERS
+from backend.sampling.names import SamplingNames
 from ui import bind, overrides
 from ui.events import QUICK
 
 
-def sampling(tab: str) -> dict[str, Component]:
+def sampling(tab: str, names: SamplingNames) -> dict[str, Component]:
     with gr.Row(elem_id=f"sampler_selection_{tab}", elem_classes="line"):
-        sampler = dropdown("sampler_name", [sampler.label for sampler in SAMPLERS], f"{tab}_sampling")
-        scheduler = dropdown("scheduler", [scheduler.label for scheduler in SCHEDULERS], f"{tab}_scheduler")
+        sampler = dropdown("sampler_name", names.sampler_labels, f"{tab}_sampling")
+        scheduler = dropdown("scheduler", names.scheduler_labels, f"{tab}_scheduler")
         steps = slider(tab, "steps", 1, 150, 1)
     return {"sampler_name": sampler, "scheduler": scheduler, "steps": steps}
 
@@ -89,8 +90,10 @@ def _seed_box(tab: str, name: str) -> gr.Number:
     return number
 
 
-def dropdown(name: str, choices: list[str], elem_id: str) -> gr.Dropdown:
-    return gr.Dropdown(label=bind.label(name), choices=choices, value=bind.default(name), interactive=True, elem_id=elem_id, min_width=0)
+def dropdown(name: str, choices: Sequence[str], elem_id: str) -> gr.Dropdown:
+    """A pasted name that is not offered stays; the sentence that refuses it has the list."""
+    value, offered = bind.default(name), [(choice, choice) for choice in choices]
+    return gr.Dropdown(label=bind.label(name), choices=offered, value=value, allow_custom_value=True, interactive=True, elem_id=elem_id, min_width=0)  # type: ignore[arg-type]
 
 
 def slider(tab: str, name: str, minimum: float, maximum: float, step: float, *, elem_id: str = "", value: Any = None, info: str | None = None) -> gr.Slider:

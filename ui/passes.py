@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from backend.plan_upscalers import upscalers
-from backend.sampling.names import LATENT_UPSCALE_MODES, SAMPLERS, SCHEDULERS
+from backend.sampling.names import LATENT_UPSCALE_MODES
 from backend.service import GenerationService
 from ui import bind, controls, progress, quicksettings, scripts
 from ui.events import QUICK, outputs
@@ -112,10 +112,11 @@ def _enlarging(tab: str, service: GenerationService) -> dict[str, Component]:
 
 def _sampling(tab: str, service: GenerationService) -> dict[str, Component]:
     """Seen where a setting says so, or where one of them asks for something (hires.js)."""
+    names = service.catalog.sampling
     with gr.Row(elem_id=f"{tab}_hires_sampling", elem_classes="line three hires-sampling"):
         checkpoint = _choice("hr_checkpoint_name", choices(service, "hr_checkpoint_name"), f"{tab}_hr_checkpoint")
-        sampler = _choice("hr_sampler_name", [SAME_SAMPLER, *((one.label, one.label) for one in SAMPLERS)], f"{tab}_hr_sampler")
-        scheduler = _choice("hr_scheduler", [SAME_SCHEDULER, *((one.label, one.label) for one in SCHEDULERS)], f"{tab}_hr_scheduler")
+        sampler = _choice("hr_sampler_name", [SAME_SAMPLER, *((label, label) for label in names.sampler_labels)], f"{tab}_hr_sampler")
+        scheduler = _choice("hr_scheduler", [SAME_SCHEDULER, *((label, label) for label in names.scheduler_labels)], f"{tab}_hr_scheduler")
     return {"hr_checkpoint_name": checkpoint, "hr_sampler_name": sampler, "hr_scheduler": scheduler}
 
 

@@ -1,8 +1,13 @@
-"""SAMPLERS, SCHEDULERS and LATENT_UPSCALE_MODES: A1111's names, aliases and facts, in its order. Text only: the page reads this without torch."""
+"""SAMPLERS, SCHEDULERS and LATENT_UPSCALE_MODES: A1111's names, aliases and facts, in its order; SamplingNames: those, and what extensions add.
+
+Text only: the page reads this without torch.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from backend.errors import WebUIError
 
 EtaSetting = Literal["eta_ancestral", "eta_ddim"]
 
@@ -11,7 +16,7 @@ CHURN = ("s_churn", "s_tmin", "s_tmax", "s_noise")
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerInfo:
-    """One algorithm that draws; label is the name on the page."""
+    """One algorithm that draws; label is the name on the page. target: of an extension's, "extensions.my_extension.engine:function"; "" = the program's own."""
 
     label: str
     aliases: tuple[str, ...]
@@ -24,6 +29,9 @@ class SamplerInfo:
     second_order: bool = False  # two U-Net calls per step: prompt editing counts twice the steps
     brownian: bool = False
     solver_type: str | None = None
+    target: str = ""
+    settings: tuple[str, ...] = ()  # keys of settings whose values the function gets
+    extension: str = ""  # filled in by the program
 
     @property
     def options(self) -> dict[str, str]:
@@ -41,13 +49,16 @@ class SamplerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerInfo:
-    """One spacing of the noise levels. default_rho -1: it has no rho."""
+    """One spacing of the noise levels. default_rho -1: it has no rho. target: as with samplers."""
 
     name: str
     label: str
     aliases: tuple[str, ...] = ()
     default_rho: float = -1.0
     need_inner_model: bool = False
+    target: str = ""
+    settings: tuple[str, ...] = ()
+    extension: str = ""
 
 
 ANCESTRAL: EtaSetting = "eta_ancestral"
@@ -142,28 +153,64 @@ def find_latent_upscale_mode(name: str) -> LatentUpscaleMode | None:
     return next((mode for mode in LATENT_UPSCALE_MODES if mode.label == name), None)
 
 
-def find_sampler(name: str) -> SamplerInfo | None:
-    """By label or alias in any case, also by an old name with its schedule: "DPM++ 2M Karras"."""
-    return _sampler(name) or _sampler(split_old_name(name)[0])
+@dataclass(frozen=True, kw_only=True)
+class SamplingNames:
+    """All samplers and schedulers that there are. off: extensions that could have brought more, and are switched off or not loaded."""
+
+    samplers: tuple[SamplerInfo, ...] = SAMPLERS
+    schedulers: tuple[SchedulerInfo, ...] = SCHEDULERS
+    off: tuple[str, ...] = ()
+
+    @property
+    def sampler_labels(self) -> tuple[str, ...]:
+        return tuple(info.label for info in self.samplers)
+
+    @property
+    def scheduler_labels(self) -> tuple[str, ...]:
+        return tuple(info.label for info in self.schedulers)
+
+    def find_sampler(self, name: str) -> SamplerInfo | None:
+        """By label or alias in any case, also by an old name with its schedule: "DPM++ 2M Karras"."""
+        return self._sampler(name) or self._sampler(self.split_old_name(name)[0])
+
+    def find_scheduler(self, name: str) -> SchedulerInfo | None:
+        """By label, name or alias in any case."""
+        return next((info for info in self.schedulers if _same(name, _scheduler_names(info))), None)
+
+    def sampler(self, name: str) -> SamplerInfo:
+        """As find_sampler. Raises WebUIError, with the known ones, for one that is none."""
+        info = self.find_sampler(name)
+        if info is None:
+            raise WebUIError(f"Unknown sampler {name!r}. Known: {', '.join(self.sampler_labels)}.{self._perhaps}")
+        return info
+
+    def scheduler(self, name: str) -> SchedulerInfo:
+        """As find_scheduler. Raises WebUIError likewise."""
+        info = self.find_scheduler(name)
+        if info is None:
+            raise WebUIError(f"Unknown schedule type {name!r}. Known: {', '.join(self.scheduler_labels)}.{self._perhaps}")
+        return info
+
+    def split_old_name(self, name: str) -> tuple[str, str | None]:
+        """Before A1111 1.9 the schedule was part of the sampler's name: "DPM++ 2M Karras" → ("DPM++ 2M", "Karras"); "Euler" → ("Euler", None)."""
+        if self._sampler(name):
+            return name, None
+        for scheduler in self.schedulers:
+            for ending in _scheduler_names(scheduler):
+                sampler = self._sampler(name[: -len(ending) - 1])
+                if sampler and name.lower().endswith(f" {ending.lower()}"):
+                    return sampler.label, scheduler.label
+        return name, None
+
+    def _sampler(self, name: str) -> SamplerInfo | None:
+        return next((info for info in self.samplers if _same(name, (info.label, *info.aliases))), None)
+
+    @property
+    def _perhaps(self) -> str:
+        return f" Extensions that are not running may have more: {', '.join(self.off)}." if self.off else ""
 
 
-def find_scheduler(name: str) -> SchedulerInfo | None:
-    """By label, name or alias in any case."""
-    return next((info for info in SCHEDULERS if _same(name, _scheduler_names(info))), None)
-
-
-def split_old_name(name: str) -> tuple[str, str | None]:
-    """Before A1111 1.9 the schedule was part of the sampler's name: "DPM++ 2M Karras" → ("DPM++ 2M", "Karras"); "Euler" → ("Euler", None)."""
-    for scheduler in SCHEDULERS:
-        for ending in _scheduler_names(scheduler):
-            sampler = _sampler(name[: -len(ending) - 1])
-            if sampler and name.lower().endswith(f" {ending.lower()}"):
-                return sampler.label, scheduler.label
-    return name, None
-
-
-def _sampler(name: str) -> SamplerInfo | None:
-    return next((info for info in SAMPLERS if _same(name, (info.label, *info.aliases))), None)
+BUILT_IN = SamplingNames()
 
 
 def _scheduler_names(info: SchedulerInfo) -> tuple[str, ...]:

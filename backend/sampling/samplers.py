@@ -8,8 +8,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from backend.errors import Interrupted, WebUIError
+from backend.errors import Interrupted
 from backend.job import SamplingOptions
+from backend.sampling.added_sampler import AddedWalk, draw
 from backend.sampling.brownian import BrownianNoise
 from backend.sampling.changes import Changes
 from backend.sampling.ddim import ddim, ddim_cfgpp, get_timesteps, plms
@@ -27,7 +28,7 @@ from backend.sampling.dpm import (
 from backend.sampling.dpm_solver import dpm_adaptive, dpm_fast
 from backend.sampling.euler import euler, euler_ancestral, heun, lcm, lms, restart
 from backend.sampling.guidance import ChangedGuidance, Guidance, Predictor, Refiner, Told
-from backend.sampling.names import SAMPLERS, SamplerInfo, find_sampler
+from backend.sampling.names import BUILT_IN, SamplerInfo
 from backend.sampling.noise import ImageNoise
 from backend.sampling.schedulers import get_sigmas
 from backend.sampling.sigma_table import SigmaTable, effective_alphas
@@ -129,6 +130,9 @@ def _sample(
     else:
         x, sigmas = start.at_sigma(first, sigmas, asked)
         ends, options = sigmas[[0, -2]], replace(options, steps=len(sigmas) - 1)
+    if options.added_sampler is not None:
+        told = AddedWalk(options=options, noise=noise.next, brownian=brownian, step=steps, table=table, settings=options.added_settings, seeds=tuple(seeds))
+        return finish(draw(options.added_sampler, denoise, x, sigmas, told))
     walk = Walk(options=options, noise=noise.next, brownian=brownian, step=steps)
     if info.label in RANGE_SAMPLERS:
         return finish(RANGE_SAMPLERS[info.label](denoise, x, ends, walk))
@@ -181,7 +185,4 @@ def _no_brownian(sigma: Tensor, sigma_next: Tensor) -> Tensor:
 
 
 def _info(options: SamplingOptions) -> SamplerInfo:
-    info = find_sampler(options.sampler)
-    if info is None:
-        raise WebUIError(f"Unknown sampler {options.sampler!r}. Known: {', '.join(info.label for info in SAMPLERS)}")
-    return info
+    return options.added_sampler or BUILT_IN.sampler(options.sampler)

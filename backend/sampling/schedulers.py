@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from backend.errors import WebUIError
 from backend.job import SamplingOptions
+from backend.sampling.added import find, named
 from backend.sampling.beta_quantile import beta_quantile
-from backend.sampling.names import SamplerInfo
+from backend.sampling.names import SamplerInfo, SchedulerInfo
 from backend.sampling.sigma_table import SigmaTable
 
 OLD_KARRAS_RANGE = (0.1, 10.0)
@@ -24,7 +26,7 @@ AYS_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.11
 
 @dataclass(frozen=True, kw_only=True)
 class Spacing:
-    """What a schedule may look at. low, high: the range of sigmas; rho 0: the schedule's own."""
+    """What a schedule may look at. low, high: the range of sigmas; rho 0: the schedule's own. settings: values of those that an extension's names."""
 
     n: int
     low: float
@@ -34,11 +36,13 @@ class Spacing:
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
     sdxl: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def get_sigmas(options: SamplingOptions, info: SamplerInfo, table: SigmaTable, *, sdxl: bool) -> Tensor:
-    """The noise levels that the sampler walks down, mostly steps + 1 of them."""
-    if options.scheduler not in SCHEDULES:
+    """The noise levels that the sampler walks down, mostly steps + 1 of them. Raises WebUIError."""
+    added = options.added_scheduler
+    if added is None and options.scheduler not in SCHEDULES:
         raise WebUIError(f"Unknown schedule type {options.scheduler!r}. Known: {', '.join(SCHEDULES)}")
     discard = info.discard_next_to_last or options.discard_next_to_last_sigma
     low, high = OLD_KARRAS_RANGE if options.old_karras_sigmas else (table.low, table.high)
@@ -51,9 +55,21 @@ def get_sigmas(options: SamplingOptions, info: SamplerInfo, table: SigmaTable, *
         beta_alpha=options.beta_alpha,
         beta_beta=options.beta_beta,
         sdxl=sdxl,
+        settings=options.added_settings,
     )
-    sigmas = SCHEDULES[options.scheduler](spacing)
+    sigmas = SCHEDULES[options.scheduler](spacing) if added is None else _of_extension(added, spacing)
     return torch.cat([sigmas[:-2], sigmas[-1:]]) if discard else sigmas
+
+
+def _of_extension(info: SchedulerInfo, spacing: Spacing) -> Tensor:
+    function = find(info)
+    with named(info):
+        sigmas = torch.as_tensor(function(spacing.n, spacing.low, spacing.high, spacing), dtype=torch.float32).detach().cpu()
+        if sigmas.shape != (spacing.n + 1,):
+            raise ValueError(f"it gave {tuple(sigmas.shape)} numbers instead of ({spacing.n + 1},)")
+        if not sigmas.isfinite().all() or sigmas[-1] < 0 or not (sigmas[1:] < sigmas[:-1]).all():
+            raise ValueError(f"noise levels that fall to 0, or stop above it, are needed: {sigmas.tolist()[:20]}")
+        return sigmas
 
 
 def karras(n: int, low: float, high: float, rho: float = 7.0) -> Tensor:

@@ -12,7 +12,7 @@ from backend.face_files import RESTORERS
 from backend.fields import FIELDS, Field, changed
 from backend.plan_upscalers import upscalers
 from backend.request import GenerationRequest, Refiner
-from backend.sampling.names import LATENT_UPSCALE_MODES, SAMPLERS, SCHEDULERS
+from backend.sampling.names import LATENT_UPSCALE_MODES
 from backend.setting_table import SETTINGS
 from backend.settings import Settings
 from extensions.xyz_plot import loras
@@ -181,8 +181,15 @@ def _among(*names: str) -> Offer:
     return lambda catalog, settings: names
 
 
-_SAMPLERS = _among(*(info.label for info in SAMPLERS))
 _FLAGS = _among("False", "True")
+
+
+def _samplers(catalog: Catalog, settings: Settings) -> Sequence[str]:
+    return catalog.sampling.sampler_labels
+
+
+def _schedulers(catalog: Catalog, settings: Settings) -> Sequence[str]:
+    return catalog.sampling.scheduler_labels
 
 
 def _hires_upscalers(catalog: Catalog, settings: Settings) -> list[str]:
@@ -219,15 +226,15 @@ A1111 = (
     _image("Image CFG Scale", numbers, _field("image_cfg_scale")),
     _axis("Prompt S/R", texts, _replaced_text, show=plain, cost=0.2, rank=0),
     _axis("Prompt order", orders, _ordered_text, show=lambda label, value: ", ".join(value), cost=0.2, rank=0),
-    _axis("Sampler", texts, _field("sampler_name"), show=plain, offer=_SAMPLERS),
-    _text2("Hires sampler", texts, _field("hr_sampler_name"), offer=_SAMPLERS),
+    _axis("Sampler", texts, _field("sampler_name"), show=plain, offer=_samplers),
+    _text2("Hires sampler", texts, _field("hr_sampler_name"), offer=_samplers),
     _axis("Checkpoint name", texts, _setting("sd_model_checkpoint"), show=file_name, cost=1.0, offer=_files("checkpoint", titles=True)),
     _axis("Negative Guidance minimum sigma", numbers, _setting("s_min_uncond", "s_min_uncond")),
     _axis("Sigma Churn", numbers, _setting("s_churn", "s_churn")),
     _axis("Sigma min", numbers, _setting("s_tmin", "s_tmin")),
     _axis("Sigma max", numbers, _setting("s_tmax", "s_tmax")),
     _axis("Sigma noise", numbers, _setting("s_noise", "s_noise")),
-    _axis("Schedule type", texts, _field("scheduler"), offer=_among(*(info.label for info in SCHEDULERS))),
+    _axis("Schedule type", texts, _field("scheduler"), offer=_schedulers),
     _axis("Schedule min sigma", numbers, _setting("sigma_min")),
     _axis("Schedule max sigma", numbers, _setting("sigma_max")),
     _axis("Schedule rho", numbers, _setting("rho")),

@@ -14,7 +14,7 @@ from backend.plan import Plan, plan
 from backend.plan_sampling import choose_sampler
 from backend.prompts.styles import Style, StyleTable
 from backend.request import GenerationRequest, Sampling, Seed, Size
-from backend.sampling.names import SAMPLERS, SCHEDULERS
+from backend.sampling.names import BUILT_IN, SAMPLERS, SCHEDULERS
 from backend.settings import Settings
 from tests.backend.fake_catalog import golden_catalog
 
@@ -166,7 +166,7 @@ def test_a_long_line_without_parameters_is_read_at_once():
 
 
 def test_the_sampler_is_named_as_a1111_resolves_it():
-    assert [choose_sampler(Sampling(sampler=name))[1] for name in ("DPM++ 2M", "Euler", "DPM++ 2M SDE", "Euler Karras")] == [
+    assert [choose_sampler(Sampling(sampler=name), BUILT_IN)[1].label for name in ("DPM++ 2M", "Euler", "DPM++ 2M SDE", "Euler Karras")] == [
         "Karras",
         "Automatic",
         "Exponential",

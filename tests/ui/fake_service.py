@@ -22,6 +22,7 @@ from backend.plugins import Hooks
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, moved, replaced
 from backend.request import GenerationRequest
+from backend.sampling.names import BUILT_IN
 from backend.settings import Settings
 from extensions.img2img_batch import extension as img2img_batch
 from tests.ui.fake_library import FakeLibrary
@@ -44,7 +45,7 @@ class FakeEntry:
 
 class FakeCatalog:
     def __init__(self, folder: Path) -> None:
-        self.folder, self.revision = folder, 1
+        self.folder, self.revision, self.sampling = folder, 1, BUILT_IN
         self.faces = FaceFiles((), ())
         self._entries: list[FakeEntry] = []
 

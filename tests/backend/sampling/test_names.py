@@ -1,6 +1,6 @@
 import pytest
 
-from backend.sampling.names import SAMPLERS, SCHEDULERS, find_sampler, find_scheduler, split_old_name
+from backend.sampling.names import BUILT_IN, SAMPLERS, SCHEDULERS
 
 
 def test_samplers_are_those_of_a1111_in_its_order():
@@ -27,26 +27,26 @@ def test_schedulers_are_those_of_a1111_and_turbo_last():
     ],
 )
 def test_options_are_written_as_the_api_answers_them(label: str, options: dict[str, str]):
-    info = find_sampler(label)
+    info = BUILT_IN.find_sampler(label)
     assert info is not None and info.options == options
 
 
 def test_sampler_is_found_by_label_alias_and_old_name_in_any_case():
     for name in ("dpm++ 2m", "K_DPMPP_2M", "DPM++ 2M Karras", "dpm++ 2m sgm_uniform"):
-        info = find_sampler(name)
+        info = BUILT_IN.find_sampler(name)
         assert info is not None and info.label == "DPM++ 2M"
-    assert find_sampler("NoSuch") is None and find_sampler("Karras") is None and find_sampler("") is None
+    assert BUILT_IN.find_sampler("NoSuch") is None and BUILT_IN.find_sampler("Karras") is None and BUILT_IN.find_sampler("") is None
 
 
 def test_scheduler_is_found_by_label_name_and_alias():
     for name in ("SGM Uniform", "sgm_uniform", "SGMUniform", "sgm uniform"):
-        info = find_scheduler(name)
+        info = BUILT_IN.find_scheduler(name)
         assert info is not None and info.label == "SGM Uniform"
-    assert find_scheduler("NoSuch") is None
+    assert BUILT_IN.find_scheduler("NoSuch") is None
 
 
 def test_old_name_is_split_into_sampler_and_schedule():
-    assert split_old_name("DPM++ 2M SDE Karras") == ("DPM++ 2M SDE", "Karras")
-    assert split_old_name("DPM++ SDE exponential") == ("DPM++ SDE", "Exponential")
-    assert split_old_name("DDIM CFG++") == ("DDIM CFG++", None)
-    assert split_old_name("NoSuch Karras") == ("NoSuch Karras", None)
+    assert BUILT_IN.split_old_name("DPM++ 2M SDE Karras") == ("DPM++ 2M SDE", "Karras")
+    assert BUILT_IN.split_old_name("DPM++ SDE exponential") == ("DPM++ SDE", "Exponential")
+    assert BUILT_IN.split_old_name("DDIM CFG++") == ("DDIM CFG++", None)
+    assert BUILT_IN.split_old_name("NoSuch Karras") == ("NoSuch Karras", None)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from backend.errors import WebUIError
-from backend.sampling.names import SCHEDULERS, find_sampler
+from backend.sampling.names import BUILT_IN, SCHEDULERS
 from backend.sampling.schedulers import SCHEDULES, get_sigmas
 from backend.sampling.sigma_table import SigmaTable
 from tests.backend.sampling.toy import options, sd_alphas
@@ -27,7 +27,7 @@ GOLDEN = {  # of Euler, when its golden pictures equalled those of A1111
 
 
 def sigmas(scheduler: str, steps: int, sampler: str = "Euler", sdxl: bool = False, **changes: object) -> torch.Tensor:
-    info = find_sampler(sampler)
+    info = BUILT_IN.find_sampler(sampler)
     assert info is not None
     return get_sigmas(replace(options(sampler), scheduler=scheduler, steps=steps, **changes), info, TABLE, sdxl=sdxl)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backend.job import SamplingOptions
 from backend.sampling.guidance import Parts, Refiner, Told
-from backend.sampling.names import find_sampler
+from backend.sampling.names import BUILT_IN
 from backend.sampling.noise import ImageNoise
 from backend.sampling.samplers import sample
 from backend.sampling.sigma_table import SigmaTable
@@ -76,8 +76,7 @@ class ToyConditioning:
 
 def options(sampler: str = "Euler", **changes: object) -> SamplingOptions:
     """Few steps with the sampler's own schedule and A1111's defaults."""
-    info = find_sampler(sampler)
-    assert info is not None
+    info = BUILT_IN.sampler(sampler)
     eta = 0.0 if info.eta == "eta_ddim" else 1.0
     return replace(SamplingOptions(sampler=info.label, scheduler=info.scheduler or "Uniform", steps=8, eta=eta), **changes)
 
