@@ -22,6 +22,7 @@ ENTRY_POINTS = "webui.extensions"
 # Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
 SHIPPED = (
     "a1111_scripts",
+    "acceleration_samplers",
     "extra_options",
     "img2img_alternative",
     "img2img_batch",

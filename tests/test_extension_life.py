@@ -29,7 +29,21 @@ from tests.ui.page import open_page
 NAME, PATIENCE = "everything", 60
 MODELS = Path(__file__).parents[1] / "models"
 SMALL = {"prompt": "a %", "steps": 1, "width": 64, "height": 64, "seed": 5, "sampler_name": "Euler"}
-HOOKS = ("begin", "scripts", "parts", "draw", "expand_prompts", "postprocessing_steps", "settings", "tabs", "api_routes", "page_routes", "page_files")
+HOOKS = (
+    "begin",
+    "scripts",
+    "parts",
+    "draw",
+    "expand_prompts",
+    "postprocessing_steps",
+    "samplers",
+    "schedulers",
+    "settings",
+    "tabs",
+    "api_routes",
+    "page_routes",
+    "page_files",
+)
 
 FRONT = """
 from dataclasses import replace
@@ -43,6 +57,7 @@ from backend.extras_request import ExtrasImage, ExtrasRequest
 from backend.extras_steps import ExtrasStep
 from backend.hooks import hookimpl
 from backend.prompts.expansion import PromptTexts
+from backend.sampling.names import SamplerInfo, SchedulerInfo
 from backend.scripts import Control, EngineCall, PageTab, Part
 from backend.settings import Setting
 
@@ -133,6 +148,18 @@ def postprocessing_steps():
 
 
 @hookimpl
+def samplers():
+    go("samplers")
+    return [SamplerInfo(label="Everywhere", aliases=(), scheduler="Everyway", target="extensions.everything.engine:sample", settings=("everything_mark",))]
+
+
+@hookimpl
+def schedulers():
+    go("schedulers")
+    return [SchedulerInfo(name="everyway", label="Everyway", target="extensions.everything.engine:space")]
+
+
+@hookimpl
 def settings():
     go("settings")
     return [Setting(key="everything_mark", default="!", label="Mark", section="Everything")]
@@ -170,6 +197,18 @@ import torch
 
 def flat(latent, options, at):
     return torch.zeros_like(latent)
+
+def sample(denoise, x, sigmas, walk):
+    if walk.settings["everything_mark"] == "sample":
+        raise RuntimeError("broken on purpose at sample")
+    denoised = denoise(x, sigmas[0])
+    walk.step(0, 1, denoised)
+    return denoised
+
+def space(n, sigma_min, sigma_max, facts):
+    if facts.settings["everything_mark"] == "space":
+        raise RuntimeError("broken on purpose at space")
+    return [sigma_max / 2**i for i in range(n)] + [0]
 
 def grey(image, options, tools):
     return image.convert("L").convert("RGB"), {"Grey": "yes"}
@@ -278,9 +317,16 @@ def _used_from_the_api(service: GenerationService) -> None:
         info = drawn(web, script_name="twice", alwayson_scripts={"touch": {"args": [True]}})
         assert info["all_prompts"] == ["a one touched?", "dog touched?"]
         assert info["index_of_first_image"] == 1 and "Script: Twice" in info["infotexts"][0]
+        assert "Everywhere" in {one["name"] for one in web.get("/sdapi/v1/samplers").json()}
+        assert "Everyway" in {one["label"] for one in web.get("/sdapi/v1/schedulers").json()}
+        assert "Sampler: Everywhere, Schedule type: Everyway" in drawn(web, sampler_name="Everywhere")["infotexts"][0]
+        for mark, where in (("sample", "the sampler Everywhere"), ("space", "the schedule type Everyway")):
+            failed = web.post("/sdapi/v1/txt2img", json={**SMALL, "sampler_name": "Everywhere", "override_settings": {"everything_mark": mark}})
+            assert failed.status_code == 500
+            assert f"The extension everything failed ({where}): RuntimeError: broken on purpose at {mark}" in failed.text
         assert "Touch: one" in info["infotexts"][1] and 'Template: "a % touched?"' not in info["infotexts"][1]
         assert "Template: a % touched?" in info["infotexts"][1]
-    grid, first = service.tasks()[-1].images[-1], service.tasks()[-1].images[0]
+    grid, first = service.tasks()[0].images[-1], service.tasks()[0].images[0]
     assert grid.front and not first.front
     assert service.hooks.problems == ()
 

@@ -10,7 +10,9 @@ import pytest
 
 from backend import hooks
 from backend.request import ScriptCall
+from backend.sampling.names import SamplerInfo, SchedulerInfo
 from tests.backend.extension_files import load, write_extension
+from tests.backend.sampling.toy import draw, options
 from tests.backend.stage import ask, open_service
 from tests.backend.test_service import PATIENCE
 
@@ -38,7 +40,7 @@ def test_its_example_fills_it(name: str, tmp_path: Path):
 
 
 def test_the_example_of_code_that_needs_torch_is_whole(tmp_path: Path):
-    front, engine = re.findall(r"```python\n# \w+\.py\n(.*?)```", TEXT, re.DOTALL)
+    front, engine = re.findall(r"```python\n# (?:extension|engine)\.py\n(.*?)```", TEXT, re.DOTALL)
     folder = write_extension(tmp_path, "brighter", front, engine=engine)
     (call,) = load(tmp_path).part("Brighter", "txt2img").of.engine({"on": True})
     assert call.target == "extensions.brighter.engine:brighten" and (folder / "engine.py").is_file()
@@ -54,3 +56,19 @@ def test_the_example_of_pictures_that_were_drawn_before_draws_one_once(tmp_path:
     finally:
         service.close()
     assert told == [("7 was drawn",), ("7 was there",)]
+
+
+def test_the_example_of_a_sampler_and_a_schedule_type_draws(tmp_path: Path):
+    (code,) = re.findall(r"```python\n# sampling\.py\n(.*?)```", TEXT, re.DOTALL)
+    write_extension(tmp_path, "drifting", "", sampling=code)
+    load(tmp_path)
+    target = "extensions.drifting.sampling"
+    asked = replace(
+        options("Euler"),
+        added_sampler=SamplerInfo(label="Drift", aliases=(), target=f"{target}:drift"),
+        added_scheduler=SchedulerInfo(name="halves", label="Halves", target=f"{target}:halves"),
+    )
+    steps: list[int] = []
+    drawn = draw(asked, on_step=lambda step, steps_, denoised: steps.append(step))
+    assert steps == list(range(1, 9)) and drawn.isfinite().all() and drawn.std() > 0.1
+    assert not drawn.equal(draw(replace(asked, eta=0.0)))
