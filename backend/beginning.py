@@ -10,7 +10,7 @@ from backend.progress import Status
 from backend.sampling.changes import Beginning
 from backend.sampling.denoiser import SigmaDenoiser
 from backend.sampling.guidance import Guidance, Predictor, Told
-from backend.sampling.names import find_sampler
+from backend.sampling.names import BUILT_IN
 from backend.sampling.schedulers import get_sigmas
 from backend.sampling.sigma_table import SigmaTable, effective_alphas
 from backend.sampling.start import Start
@@ -22,8 +22,7 @@ def beginning(run: Run, stage: Stage, told: Told, start: Start | None) -> Callab
     if not run.changes.at("start"):
         return None
     options, model = _asked_alone(stage.job.sampling), told.model
-    table, euler = _table(model, options), find_sampler(options.sampler)
-    assert euler is not None
+    table, euler = _table(model, options), BUILT_IN.sampler(options.sampler)
 
     def denoiser(prompt: str, negative_prompt: str, cfg_scale: float) -> Callable[[Tensor, Tensor], Tensor]:
         encoded = run.encode(stage, prompt, negative_prompt)
