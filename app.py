@@ -161,8 +161,8 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
 
     settings = SettingsStore(paths.config_file, frozen_settings(flags))
     hooks = load_extensions(find_extensions(paths, settings.current, flags), paths=paths, flags=flags, settings=settings.current)
-    catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing), hooks.sampling)
     settings.declare(hooks.settings)
+    catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing), hooks.added)
     return GenerationService(settings, catalog, worker, paths, StyleFiles(paths.styles_files), Exposure.of(flags), hooks)
 
 

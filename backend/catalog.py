@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
+from backend.added import NOTHING, Added
 from backend.errors import NotFound
 from backend.face_files import FaceFiles
 from backend.hashes import SHORT, SHORT_NETWORK, HashCache
@@ -16,7 +17,6 @@ from backend.listing import Entry, Listing, Refused
 from backend.listing_cache import ListingCache
 from backend.model_folders import KINDS, Kind, ModelFolders, file_identity
 from backend.paths import Paths
-from backend.sampling.names import BUILT_IN, SamplingNames
 from backend.structures import Structures
 from backend.training_tags import Stamped
 
@@ -52,10 +52,9 @@ class _Published:
 class Catalog:
     """Thread-safe: readers see either the listing before a refresh or the one after it."""
 
-    def __init__(self, paths: Paths, hashes: HashCache, sampling: SamplingNames = BUILT_IN) -> None:
-        """sampling: the names that there are, those of extensions, too."""
-        self.sampling = sampling
+    def __init__(self, paths: Paths, hashes: HashCache, added: Added = NOTHING) -> None:
         self.hashes = hashes
+        self.added = added
         self.revision = 0  # goes up with each change
         self.folders = ModelFolders(paths)
         self.faces = FaceFiles.of(paths)

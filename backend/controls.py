@@ -72,8 +72,8 @@ CHOICES_OF: Mapping[str, Callable[[Catalog], Sequence[str]]] = MappingProxyType(
         "lora": lambda catalog: [entry.stem for entry in catalog.entries("lora")],
         "embedding": lambda catalog: [entry.stem for entry in catalog.entries("embedding")],
         "upscaler": lambda catalog: list(upscalers(catalog)),
-        "sampler": lambda catalog: catalog.sampling.sampler_labels,
-        "scheduler": lambda catalog: catalog.sampling.scheduler_labels,
+        "sampler": lambda catalog: catalog.added.sampling.sampler_labels,
+        "scheduler": lambda catalog: catalog.added.sampling.scheduler_labels,
     }
 )
 

@@ -15,7 +15,7 @@ from backend.part_calls import PartCalls
 from backend.paths import Paths
 from backend.plan import Plan, plan
 from backend.plugins import Hooks
-from backend.progress import Event, FirstPass, Preview, Status, Step
+from backend.progress import Comment, Event, FirstPass, Preview, Status, Step
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest
 from backend.saving import make_grid, save_grid, save_init_images, save_parameters, save_sample, saved_or_comment
@@ -170,6 +170,8 @@ def hear(task: Task, event: Event) -> None:
             task.advance(event.step, event.steps)
         case Preview():
             task.show(encode(event.image, "", Encoding(format=task.settings["live_previews_image_format"])))
+        case Comment():
+            task.comment(event.text)
 
 
 def _counted(decided: Plan) -> Iterator[tuple[int, GenerateJob]]:

@@ -30,6 +30,7 @@ SHIPPED = (
     "lora_duel",
     "lora_scrub",
     "outpainting_mk2",
+    "pixel_art_upscalers",
     "poor_mans_outpainting",
     "prompt_matrix",
     "prompts_from_file",

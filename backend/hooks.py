@@ -11,6 +11,7 @@ import pluggy
 
 from backend.extras_steps import ExtrasStep
 from backend.flags import Flags
+from backend.job import NamedUpscaler
 from backend.paths import Paths
 from backend.prompts.expansion import PromptContext, PromptTexts
 from backend.request import GenerationRequest
@@ -60,7 +61,12 @@ def expand_prompts(context: PromptContext) -> PromptTexts | None:
 
 @hookspec
 def postprocessing_steps() -> Sequence[ExtrasStep]:  # type: ignore[empty-body]
-    """Steps of the Extras tab: pixels → pixels, by a function of the engine. Upscalers, too, are such steps."""
+    """Steps of the Extras tab: pixels → pixels, by a function of the engine."""
+
+
+@hookspec
+def upscalers() -> Sequence[NamedUpscaler]:  # type: ignore[empty-body]
+    """Upscalers by name, wherever one is chosen: Extras, Hires. fix, img2img, SD upscale, X/Y/Z plot, the API. Asked once, at the start."""
 
 
 @hookspec

@@ -53,12 +53,27 @@ class Tiling:
     overlap: int = 8
 
 
+WHOLE = Tiling(size=0, overlap=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedUpscaler:
+    """An upscaler that an extension adds. target: "module:function" of the engine, see postprocess.added_upscaler.Enlarge."""
+
+    name: str
+    scale: int  # of one call
+    target: str
+    tiling: Tiling = WHOLE  # squares that are given one by one; whole = it sees the picture at once
+    extension: str = ""  # filled in by the program
+
+
 @dataclass(frozen=True, kw_only=True)
 class UpscalerRef:
-    """What makes a picture larger, resolved. file None: "None", "Lanczos" or "Nearest", which need no model."""
+    """What makes a picture larger, resolved. Neither file nor `added`: "None", "Lanczos" or "Nearest", which need no model."""
 
     name: str
     file: FileRef | None = None
+    added: NamedUpscaler | None = None
     tilings: Mapping[str, Tiling] = field(default_factory=dict)  # by the model's architecture; "" for all others
 
 

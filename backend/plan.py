@@ -93,7 +93,7 @@ def plan(
     settings = settings.override(request.override_settings)
     init = find_init(request, settings, catalog)
     faces, face_comments = asked_faces(request, settings, catalog)
-    sampler, scheduler = choose_sampler(request.sampling, catalog.sampling)
+    sampler, scheduler = choose_sampler(request.sampling, catalog.added.sampling)
     checkpoint, checkpoint_comments = chosen_checkpoint(request, settings, catalog)
     vae = chosen_vae(checkpoint, settings, catalog, vae_file)
     checkpoint, vae = catalog.hashed(checkpoint), catalog.hashed(vae) if vae else None

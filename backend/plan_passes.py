@@ -132,9 +132,9 @@ def _sampling(
     request: GenerationRequest, hires: Hires, settings: Settings, catalog: Catalog, first_scheduler: SchedulerInfo
 ) -> tuple[SamplingOptions, dict[str, Any]]:
     asked = request.sampling
-    first, _ = choose_sampler(asked, catalog.sampling)
+    first, _ = choose_sampler(asked, catalog.added.sampling)
     asked = replace(asked, sampler=hires.sampler or asked.sampler, scheduler=hires.scheduler or asked.scheduler, steps=hires.steps or asked.steps)
-    sampler, scheduler = choose_sampler(asked, catalog.sampling)
+    sampler, scheduler = choose_sampler(asked, catalog.added.sampling)
     options = sampling_options(asked, settings, sampler, scheduler)
     labels = {
         "Hires sampler": sampler.label if sampler != first else None,

@@ -13,11 +13,15 @@ from typing import Any, Generic, TypeVar
 import pluggy
 
 from backend import hooks
+from backend.added import Added
 from backend.catalog import Catalog
 from backend.controls import Control, complete, from_positions
 from backend.errors import ERROR, Interrupted, WebUIError
 from backend.extras_steps import STEPS, ExtrasStep
+from backend.job import NamedUpscaler
+from backend.plan_upscalers import UPSCALER_NAMES
 from backend.prompts.expansion import Expand, PromptContext, PromptTexts
+from backend.sampling.names import LATENT_UPSCALE_MODES
 from backend.sampling_hooks import sampling_names
 from backend.scripts import PageTab, Part, Script
 from backend.settings import SETTINGS, Setting, Settings
@@ -78,7 +82,9 @@ class Hooks:
         self.settings = self._settings()
         self.extras_steps = self._extras_steps()
         off = tuple(one.title or one.name for one in self.extensions if one.error or not one.enabled)
-        self.sampling = sampling_names(tuple(self.call("samplers")), tuple(self.call("schedulers")), {*SETTINGS, *self.settings}, off, self.failed)
+        samplers, schedulers = tuple(self.call("samplers")), tuple(self.call("schedulers"))
+        sampling = sampling_names(samplers, schedulers, {*SETTINGS, *self.settings}, off, self.failed)
+        self.added = Added(sampling=sampling, upscalers=self._upscalers())
 
     # ---- what there is
 
@@ -232,6 +238,16 @@ class Hooks:
                 self.failed(extension, "postprocessing_steps", WebUIError(f"Step {step.name!r}: a name of its own, without /, is needed."))
             else:
                 found[step.name] = step
+        return tuple(found.values())
+
+    def _upscalers(self) -> tuple[NamedUpscaler, ...]:
+        found: dict[str, NamedUpscaler] = {}
+        taken = {*UPSCALER_NAMES, *(mode.label for mode in LATENT_UPSCALE_MODES)}
+        for extension, one in ((extension, one) for extension, added in self.call("upscalers") for one in added):
+            if one.name and one.name not in found and one.name not in taken and one.scale >= 1:
+                found[one.name] = replace(one, extension=extension)
+            else:
+                self.failed(extension, "upscalers", WebUIError(f"Upscaler {one.name!r}: a name of its own and a scale of at least 1 are needed."))
         return tuple(found.values())
 
     def _titled(self, hook: str, kind: str) -> tuple[Owned[Any], ...]:

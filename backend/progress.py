@@ -45,7 +45,14 @@ class Made:
     numbers: Mapping[str, object] = field(default_factory=dict)
 
 
-Event = Status | Step | Preview | FirstPass | Made
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """A sentence for the person that goes with the picture, whatever becomes of it."""
+
+    text: str
+
+
+Event = Status | Step | Preview | FirstPass | Made | Comment
 
 
 class CancelToken:

@@ -23,6 +23,7 @@ LAYERS = (
         "backend.extras_request",
         "backend.progress",
         "backend.job",
+        "backend.added",
         "backend.model_tools",
         "backend.logs",
         "backend.compvis_names",

@@ -38,6 +38,7 @@ HOOKS = (
     "postprocessing_steps",
     "samplers",
     "schedulers",
+    "upscalers",
     "settings",
     "tabs",
     "api_routes",
@@ -56,6 +57,7 @@ from PIL import Image
 from backend.extras_request import ExtrasImage, ExtrasRequest
 from backend.extras_steps import ExtrasStep
 from backend.hooks import hookimpl
+from backend.job import NamedUpscaler
 from backend.prompts.expansion import PromptTexts
 from backend.sampling.names import SamplerInfo, SchedulerInfo
 from backend.scripts import Control, EngineCall, PageTab, Part
@@ -160,6 +162,12 @@ def schedulers():
 
 
 @hookimpl
+def upscalers():
+    go("upscalers")
+    return [NamedUpscaler(name="Everything 2x", scale=2, target="extensions.everything.engine:larger")]
+
+
+@hookimpl
 def settings():
     go("settings")
     return [Setting(key="everything_mark", default="!", label="Mark", section="Everything")]
@@ -212,6 +220,9 @@ def space(n, sigma_min, sigma_max, facts):
 
 def grey(image, options, tools):
     return image.convert("L").convert("RGB"), {"Grey": "yes"}
+
+def larger(image, tools):
+    return image.resize((image.width * 2, image.height * 2), 0)
 """
 
 
@@ -243,7 +254,7 @@ def start(engine: Engine, data: Path) -> Iterator[Callable[[], GenerationService
         hooks = load_extensions(find_extensions(paths, settings.current, flags), paths=paths, flags=flags, settings=settings.current)
         settings.declare(hooks.settings)
         service = GenerationService(
-            settings, Catalog(paths, HashCache(paths.cache / "h.db"), hooks.sampling), LocalWorker(engine), paths, StyleFiles(()), hooks=hooks
+            settings, Catalog(paths, HashCache(paths.cache / "h.db"), hooks.added), LocalWorker(engine), paths, StyleFiles(()), hooks=hooks
         )
         ends.callback(service.close)
         return service
@@ -326,6 +337,8 @@ def _used_from_the_api(service: GenerationService) -> None:
             assert f"The extension everything failed ({where}): RuntimeError: broken on purpose at {mark}" in failed.text
         assert "Touch: one" in info["infotexts"][1] and 'Template: "a % touched?"' not in info["infotexts"][1]
         assert "Template: a % touched?" in info["infotexts"][1]
+        hires = {"enable_hr": True, "hr_upscaler": "Everything 2x", "hr_second_pass_steps": 1, "denoising_strength": 0.5}
+        assert "Hires upscaler: Everything 2x" in drawn(web, **hires)["infotexts"][0]
     grid, first = service.tasks()[0].images[-1], service.tasks()[0].images[0]
     assert grid.front and not first.front
     assert service.hooks.problems == ()

@@ -112,7 +112,7 @@ def _enlarging(tab: str, service: GenerationService) -> dict[str, Component]:
 
 def _sampling(tab: str, service: GenerationService) -> dict[str, Component]:
     """Seen where a setting says so, or where one of them asks for something (hires.js)."""
-    names = service.catalog.sampling
+    names = service.catalog.added.sampling
     with gr.Row(elem_id=f"{tab}_hires_sampling", elem_classes="line three hires-sampling"):
         checkpoint = _choice("hr_checkpoint_name", choices(service, "hr_checkpoint_name"), f"{tab}_hr_checkpoint")
         sampler = _choice("hr_sampler_name", [SAME_SAMPLER, *((label, label) for label in names.sampler_labels)], f"{tab}_hr_sampler")

@@ -57,7 +57,7 @@ def parameters(tab: str, service: GenerationService) -> tuple[dict[str, Componen
     """In A1111's order: by field name, the boxes that open a group, and those groups whose choices follow the folders."""
     with gr.Column(elem_id=f"{tab}_settings", elem_classes="settings"):
         above = {} if tab == "txt2img" else groups.inpaint(tab)
-        sampling = controls.sampling(tab, service.catalog.sampling)
+        sampling = controls.sampling(tab, service.catalog.added.sampling)
         opened = [passes.hires(tab, service)] if tab == "txt2img" else []
         opened.append(passes.refiner(tab, service))
         size = controls.size_and_batch(tab) if tab == "txt2img" else {**groups.resize(tab), **groups.batch_line(tab)}

@@ -16,6 +16,7 @@ from backend.catalog import Entry
 from backend.extras import ExtrasTask, encoded, encoding_of
 from backend.extras_request import ExtrasImage, ExtrasRequest
 from backend.face_files import CODEFORMER, GFPGAN
+from backend.job import NamedUpscaler
 from backend.plan_upscalers import A1111_NAMES, NONE, upscalers
 from backend.service import GenerationService
 
@@ -105,7 +106,7 @@ def add_extras(router: APIRouter, service: GenerationService) -> None:
         """Those of A1111's that are here: nothing is ever downloaded."""
         found = upscalers(service.catalog)
         names = (name for name in A1111_NAMES.values() if name.startswith("R-ESRGAN"))
-        return [{"name": name, "path": entry.file, "scale": int(_scale(name))} for name in names if (entry := found.get(name)) is not None]
+        return [{"name": name, "path": entry.file, "scale": int(_scale(name))} for name in names if isinstance(entry := found.get(name), Entry)]
 
     @router.get("/face-restorers", response_model=list[FaceRestorerItem])
     async def get_face_restorers() -> object:
@@ -159,8 +160,10 @@ def _html(text: str) -> str:
     return f"<p>{lines}</p>"
 
 
-def _upscaler(name: str, entry: Entry | None) -> dict[str, object]:
-    return {"name": name, "model_name": entry.stem if entry else None, "model_path": entry.file if entry else None, "model_url": None, "scale": _scale(name)}
+def _upscaler(name: str, found: Entry | NamedUpscaler | None) -> dict[str, object]:
+    entry = found if isinstance(found, Entry) else None
+    scale = float(found.scale) if isinstance(found, NamedUpscaler) else _scale(name)
+    return {"name": name, "model_name": entry.stem if entry else None, "model_path": entry.file if entry else None, "model_url": None, "scale": scale}
 
 
 def _scale(name: str) -> float:

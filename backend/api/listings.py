@@ -32,13 +32,13 @@ def add_listings(router: APIRouter, service: GenerationService) -> None:
 def _add_names(router: APIRouter, service: GenerationService) -> None:
     @router.get("/samplers", response_model=list[SamplerItem])
     async def get_samplers() -> object:
-        return [{"name": sampler.label, "aliases": sampler.aliases, "options": sampler.options} for sampler in service.catalog.sampling.samplers]
+        return [{"name": sampler.label, "aliases": sampler.aliases, "options": sampler.options} for sampler in service.catalog.added.sampling.samplers]
 
     @router.get("/schedulers", response_model=list[SchedulerItem])
     async def get_schedulers() -> object:
         return [
             {"name": s.name, "label": s.label, "aliases": s.aliases or None, "default_rho": s.default_rho, "need_inner_model": s.need_inner_model}
-            for s in service.catalog.sampling.schedulers
+            for s in service.catalog.added.sampling.schedulers
         ]
 
     @router.get("/latent-upscale-modes", response_model=list[LatentUpscalerModeItem])

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from backend.catalog import Catalog
 from backend.checkpoints.placement import Placement
 from backend.errors import WebUIError
 from backend.job import FileRef, Tiling, UpscalerRef
+from backend.postprocess.added_upscaler import enlarge
+from backend.postprocess.pixels import LARGEST, to_image, to_pixels
 from backend.postprocess.tiles import run_tiled
 from backend.postprocess.upscaler_model import UpscalerModel, load_upscaler
 from backend.progress import CancelToken, Event, Status, Step
@@ -20,7 +20,6 @@ Resampling = Image.Resampling
 
 MOST_PASSES = 3
 MULTIPLE = 8
-LARGEST = 300_000_000  # pixels of a result: 900 MB
 
 
 class Upscalers:
@@ -52,6 +51,8 @@ class Upscalers:
     def _pass(self, image: Image.Image, ref: UpscalerRef, scale: float, on_event: OnEvent, cancel: CancelToken) -> Image.Image:
         if ref.file is not None:
             return _with_model(self._model(ref.file, on_event), image, ref, on_event, cancel)
+        if ref.added is not None:
+            return enlarge(image, ref.added, self._placement.device, on_event, cancel)
         if ref.name == "None":
             return image
         resampling = Resampling.NEAREST if ref.name == "Nearest" else Resampling.LANCZOS
@@ -89,17 +90,5 @@ def _with_model(model: UpscalerModel, image: Image.Image, ref: UpscalerRef, on_e
         raise WebUIError(f"{image.width * model.scale}x{image.height * model.scale} pixels are too many: {ref.name} gives {model.scale} times the size.")
     tiling = ref.tilings.get(model.architecture) or ref.tilings.get("", Tiling())
     with torch.inference_mode():
-        larger = run_tiled(model, _pixels(image), tiling, on_tile)
-    return image if larger is None else _image(larger)
-
-
-def _pixels(image: Image.Image) -> Tensor:
-    """(1, 3, h, w) in 0…1. Blue comes first, as A1111 has it, although most models were trained on red first: it shows as a faint shift of colors."""
-    levels = np.asarray(image, np.float32)[..., ::-1] / 255
-    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None]
-
-
-def _image(pixels: Tensor) -> Image.Image:
-    """(3, h, w), blue first"""
-    levels = pixels.flip(0).clamp(0, 1).mul(255).round().to(torch.uint8)
-    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+        larger = run_tiled(model, to_pixels(image), tiling, on_tile)
+    return image if larger is None else to_image(larger)

@@ -185,11 +185,11 @@ _FLAGS = _among("False", "True")
 
 
 def _samplers(catalog: Catalog, settings: Settings) -> Sequence[str]:
-    return catalog.sampling.sampler_labels
+    return catalog.added.sampling.sampler_labels
 
 
 def _schedulers(catalog: Catalog, settings: Settings) -> Sequence[str]:
-    return catalog.sampling.scheduler_labels
+    return catalog.added.sampling.scheduler_labels
 
 
 def _hires_upscalers(catalog: Catalog, settings: Settings) -> list[str]:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from backend.added import NOTHING, Added
 from backend.catalog import Catalog, Entry, Kind
 from backend.face_files import FaceFiles
 from backend.listing import Refused
-from backend.sampling.names import BUILT_IN
 
 
 def entry(kind: Kind, name: str, hash: str = "", metadata: Mapping[str, str] = MappingProxyType({})) -> Entry:
@@ -19,8 +19,10 @@ class FakeCatalog(Catalog):
 
     faces = FaceFiles((), ())
 
-    def __init__(self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({}), refused: Sequence[Refused] = ()) -> None:
-        self.sampling = BUILT_IN
+    def __init__(
+        self, entries: Sequence[Entry], tensor_hashes: Mapping[str, str] = MappingProxyType({}), refused: Sequence[Refused] = (), added: Added = NOTHING
+    ) -> None:
+        self.added = added
         self._all = tuple(entries)
         self._all_refused = tuple(refused)
         self._tensor_hashes = tensor_hashes

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from backend.added import NOTHING
 from backend.catalog import Catalog
 from backend.flags import parse_flags
 from backend.hashes import HashCache
@@ -10,7 +11,6 @@ from backend.paths import Paths
 from backend.plugins import Hooks
 from backend.prompts.style_file import StyleFiles
 from backend.request import GenerationRequest, Sampling, Seed, Size
-from backend.sampling.names import BUILT_IN
 from backend.service import GenerationService
 from backend.settings import SettingsStore
 from backend.workers.local import LocalWorker
@@ -41,8 +41,8 @@ def open_service(folder: Path, worker: Worker | None = None, hooks: Hooks | None
     store = SettingsStore(paths.config_file)
     if settings:
         store.update(settings)
-    catalog = Catalog(paths, HashCache(paths.cache / "hashes.db"), hooks.sampling if hooks else BUILT_IN)
-    styles = StyleFiles(paths.styles_files)
+    added = NOTHING if hooks is None else hooks.added
+    catalog, styles = Catalog(paths, HashCache(paths.cache / "hashes.db"), added), StyleFiles(paths.styles_files)
     return GenerationService(store, catalog, worker or LocalWorker(FakeEngine()), paths, styles, hooks=hooks)
 
 

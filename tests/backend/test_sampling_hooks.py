@@ -139,4 +139,4 @@ def test_what_cannot_be_taken_is_named_and_left_out(tmp_path: Path, hook: str, g
     hooks = load(tmp_path)
     (found,) = hooks.problems or [None]
     assert found and (found.extension, found.where) == ("one", hook) and problem in found.error
-    assert len(hooks.sampling.samplers) == len(SAMPLERS) + ("'mine' is" in problem) and hooks.sampling.schedulers == SCHEDULERS
+    assert len(hooks.added.sampling.samplers) == len(SAMPLERS) + ("'mine' is" in problem) and hooks.added.sampling.schedulers == SCHEDULERS

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
+from backend.added import NOTHING
 from backend.errors import NotFound, WebUIError
 from backend.exposure import Exposure
 from backend.face_files import FaceFiles
@@ -22,7 +23,6 @@ from backend.plugins import Hooks
 from backend.prompts.style_file import StyleFiles
 from backend.queue import Move, moved, replaced
 from backend.request import GenerationRequest
-from backend.sampling.names import BUILT_IN
 from backend.settings import Settings
 from extensions.img2img_batch import extension as img2img_batch
 from tests.ui.fake_library import FakeLibrary
@@ -45,7 +45,7 @@ class FakeEntry:
 
 class FakeCatalog:
     def __init__(self, folder: Path) -> None:
-        self.folder, self.revision, self.sampling = folder, 1, BUILT_IN
+        self.folder, self.revision, self.added = folder, 1, NOTHING
         self.faces = FaceFiles((), ())
         self._entries: list[FakeEntry] = []
 
