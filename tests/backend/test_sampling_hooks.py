@@ -105,7 +105,7 @@ def test_controls_and_the_axes_of_a_plot_offer_it(drifting: Drifting):
 
 def test_one_that_is_switched_off_is_gone_and_the_refusal_says_where_it_may_be(tmp_path: Path):
     write_extension(tmp_path, "drift", CODE, "[Extension]\nName = Drifting along\n")
-    names = load(tmp_path, disabled_extensions=["drift"]).sampling
+    names = load(tmp_path, disabled_extensions=["drift"]).added.sampling
     assert names.samplers == SAMPLERS
     with pytest.raises(WebUIError, match=r"^Unknown sampler 'Drift'. Known: DPM\+\+ 2M, .*not running may have more: Drifting along.$"):
         names.sampler("Drift")
