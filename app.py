@@ -152,6 +152,7 @@ class Ending:
 def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationService":
     """Settings, files, styles, extensions and the queue over them."""
     from backend.catalog import Catalog
+    from backend.extension_store import update_all
     from backend.extensions import find_extensions, load_extensions
     from backend.frozen import frozen_settings
     from backend.hashes import HashCache
@@ -160,6 +161,8 @@ def open_service(flags: Flags, paths: Paths, worker: Worker) -> "GenerationServi
     from backend.settings import SettingsStore
 
     settings = SettingsStore(paths.config_file, frozen_settings(flags))
+    if flags.update_all_extensions:
+        update_all(paths)
     hooks = load_extensions(find_extensions(paths, settings.current, flags), paths=paths, flags=flags, settings=settings.current)
     settings.declare(hooks.settings)
     catalog = Catalog(paths, HashCache(paths.cache / "hashes.db", hashing=not flags.no_hashing), hooks.added)

@@ -4,6 +4,7 @@ Nothing outside extensions/ is touched. What happens here shows after a restart:
 """
 
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -18,16 +19,18 @@ from typing import Any
 from backend import git
 from backend.errors import NotFound, WebUIError
 from backend.extension_modules import FRONT
-from backend.extensions import find_extensions
+from backend.extensions import A1111_MARKS, find_extensions, made_for_a1111
 from backend.flags import Flags
+from backend.install_script import INSTALLER, run_installer
 from backend.paths import Paths
 from backend.plugins import Extension, Hooks
 from backend.settings import SettingsStore
 
+log = logging.getLogger(__name__)
+
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}")
-# One of these makes a folder an extension: ours, or one made for A1111.
-MARKS = (FRONT, "scripts", "javascript", "style.css", "localizations", "install.py", "preload.py", "metadata.ini")
-CARRIER = "a1111_scripts"  # tells of those made for A1111, which it loads itself
+MARKS = (FRONT, *A1111_MARKS)  # one of these makes a folder an extension
+CARRIER = "a1111_scripts"  # loads those made for A1111; the setting that switches it on is called so, too
 HALF = ".half-"  # how folders are called that are not whole yet, or not any more; they are never loaded
 STATES = "config_states"
 
@@ -47,6 +50,9 @@ class Row:
     removable: bool
     enabled: bool  # after the next start
     loaded: bool  # now
+    for_a1111: bool
+    carried: bool  # the setting for those is on
+    installer: bool  # it has an install.py that may be run
     errors: tuple[str, ...]
 
 
@@ -57,6 +63,7 @@ class ExtensionStore:
         self._paths, self._settings, self._flags, self._hooks = paths, settings, flags, hooks
         self._busy = Lock()
         self._states = paths.data / STATES
+        self._carried = {one.name for one in self._found() if one.for_a1111 and one.enabled and self._carries()}  # since the start
 
     # ---- looking
 
@@ -89,6 +96,16 @@ class ExtensionStore:
         """To the newest commit of its branch; gives the commit. Raises WebUIError, and then it is as it was."""
         with self._alone():
             return git.pull(self._cloned(name))
+
+    def set_up(self, name: str) -> str:
+        """Runs the install.py of one made for A1111; gives its last words. Raises WebUIError, with them, where it fails."""
+        with self._alone():
+            folder = self._changeable(name)
+            if not (self._carries() and (folder / INSTALLER).is_file()):
+                raise WebUIError(f"{name} has no {INSTALLER} that could be run, or what was made for A1111 is switched off.")
+            if self._flags.skip_install:
+                raise WebUIError(f"The program was started with --skip-install, so no {INSTALLER} is run.")
+            return run_installer(folder, self._paths.data)
 
     def remove(self, name: str) -> None:
         """Its folder, and what the settings say of it. Raises WebUIError for one that came with the program."""
@@ -165,7 +182,11 @@ class ExtensionStore:
             self._busy.release()
 
     def _found(self) -> tuple[Extension, ...]:
-        return find_extensions(self._paths, self._settings.current, self._flags)
+        given = self._paths, self._settings.current, self._flags
+        return (*find_extensions(*given), *made_for_a1111(*given))
+
+    def _carries(self) -> bool:
+        return bool(self._settings.current[CARRIER])
 
     def _own(self, one: Extension) -> bool:
         """Whether it lies in the person's folder and did not come with the program."""
@@ -177,8 +198,9 @@ class ExtensionStore:
         loaded = next((other for other in self._hooks.extensions if other.name == one.name), None)
         errors = tuple(filter(None, [loaded.error if loaded else one.error]))
         problems = [f"{problem.where}: {problem.error}" for problem in self._hooks.problems if problem.extension == one.name]
+        refused = any(problem.extension == one.name and problem.where.startswith("needs ") for problem in self._hooks.problems)
         if one.name == CARRIER:
-            names = {other.name for other in self._hooks.extensions}
+            names = {other.name for other in (*self._hooks.extensions, *self._found())}
             problems += [f"{problem.extension}, {problem.where}: {problem.error}" for problem in self._hooks.problems if problem.extension not in names]
         return Row(
             name=one.name,
@@ -191,7 +213,15 @@ class ExtensionStore:
             shipped=one.shipped,
             removable=own,
             enabled=one.enabled,
-            loaded=loaded is not None and loaded.enabled and not loaded.error,
+            loaded=(loaded is not None and loaded.enabled and not loaded.error) or (one.name in self._carried and not refused),
+            for_a1111=one.for_a1111,
+            carried=self._carries(),
+            installer=one.for_a1111
+            and own
+            and self._carries()
+            and not self._flags.skip_install
+            and one.folder is not None
+            and (one.folder / INSTALLER).is_file(),
             errors=(*errors, *problems),
         )
 
@@ -222,6 +252,17 @@ class ExtensionStore:
             raise WebUIError(f"It cannot be installed: {error.strerror or error}.") from error
         finally:
             shutil.rmtree(half, ignore_errors=True)
+
+
+def update_all(paths: Paths) -> None:
+    """Every folder in extensions/ that was cloned, to its newest commit; one that cannot be updated is told in the log."""
+    for folder in sorted(paths.extensions.iterdir()) if paths.extensions.is_dir() else ():
+        if folder.name.startswith(".") or not git.state(folder).remote:
+            continue
+        try:
+            log.info("The extension %s is at %s", folder.name, git.pull(folder)[:8])
+        except WebUIError as error:
+            log.warning("The extension %s cannot be updated: %s", folder.name, error)
 
 
 def _checked(name: str) -> str:

@@ -18,6 +18,8 @@ from backend.settings import Settings
 log = logging.getLogger(__name__)
 
 METADATA = "metadata.ini"
+# One of these in a folder without extension.py: made for A1111.
+A1111_MARKS = ("scripts", "javascript", "style.css", "localizations", "install.py", "preload.py", METADATA)
 ENTRY_POINTS = "webui.extensions"
 # Those that come with the program: --disable-extra-extensions leaves them on, and nobody removes them from the page.
 SHIPPED = (
@@ -46,9 +48,23 @@ def find_extensions(paths: Paths, settings: Settings, flags: Flags) -> tuple[Ext
     known = folders(paths)
     found = [_read(folder, folder.parent == paths.root / PACKAGE) for folder in known.values()]
     found += [Extension(name=point.name, version=_version(point)) for point in _points() if point.name not in known]
-    off = _switched_off(settings, flags)
     ordered = sorted(found, key=lambda one: (not one.shipped, one.name.lower()))
-    return tuple(replace(one, enabled=not (one.name in off or "*" in off or ("+" in off and not one.shipped))) for one in ordered)
+    return _switched(ordered, settings, flags)
+
+
+def made_for_a1111(paths: Paths, settings: Settings, flags: Flags) -> tuple[Extension, ...]:
+    """By name; nothing of their code is read here. Folders that begin with a dot are none."""
+    root = paths.extensions
+    folders = sorted(root.iterdir(), key=lambda folder: folder.name.lower()) if root.is_dir() else []
+    found = [folder for folder in folders if not folder.name.startswith(".") and not (folder / FRONT).exists()]
+    return _switched(
+        [replace(_read(folder, False), for_a1111=True) for folder in found if any((folder / mark).exists() for mark in A1111_MARKS)], settings, flags
+    )
+
+
+def _switched(found: Iterable[Extension], settings: Settings, flags: Flags) -> tuple[Extension, ...]:
+    off = _switched_off(settings, flags)
+    return tuple(replace(one, enabled=not (one.name in off or "*" in off or ("+" in off and not one.shipped))) for one in found)
 
 
 def load_extensions(found: Iterable[Extension], **start: Any) -> Hooks:

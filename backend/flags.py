@@ -24,7 +24,7 @@ class Flags:
     """In A1111's order. What is not given is False, None or an empty tuple, except where a default is written."""
 
     f: bool = _flag(False, argparse.SUPPRESS, MOOT)
-    update_all_extensions: bool = _flag(False, "download updates for all extensions when starting", NOT_YET)
+    update_all_extensions: bool = _flag(False, "update every extension that was cloned by git, when starting")
     skip_python_version_check: bool = _flag(False, "webui.sh: do not check the Python version", MOOT)
     skip_torch_cuda_test: bool = _flag(False, "webui.sh: do not check that CUDA works", MOOT)
     reinstall_xformers: bool = _flag(False, "xformers is not used", MOOT)
@@ -33,7 +33,7 @@ class Flags:
     test_server: bool = _flag(False, "configure the server for testing", NOT_YET)
     log_startup: bool = _flag(False, "print a detailed log of what happens at startup", NOT_YET)
     skip_prepare_environment: bool = _flag(False, "webui.sh: skip all preparation", MOOT)
-    skip_install: bool = _flag(False, "webui.sh: skip the installation of packages", MOOT)
+    skip_install: bool = _flag(False, "webui.sh: skip the installation of packages; no install.py of an extension is run either")
     dump_sysinfo: bool = _flag(False, "write information about this system to a file and quit", NOT_YET)
     loglevel: str | None = _flag(None, "log level", choices=("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"), type=str.upper)
     do_not_download_clip: bool = _flag(False, "nothing is ever downloaded", MOOT)

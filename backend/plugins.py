@@ -44,6 +44,7 @@ class Extension:
     requires: tuple[str, ...] = ()  # names of other extensions
     folder: Path | None = None  # None = an installed package
     shipped: bool = False
+    for_a1111: bool = False  # without extension.py: the extension a1111_scripts carries it
     enabled: bool = True
     error: str = ""
 

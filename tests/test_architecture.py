@@ -34,6 +34,7 @@ LAYERS = (
         "backend.flags",
         "backend.exposure",
         "backend.extension_modules",
+        "backend.install_script",
         "backend.git",
         "backend.paths",
         "backend.settings",

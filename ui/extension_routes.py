@@ -62,6 +62,10 @@ def add_extension_routes(router: APIRouter, service: GenerationService, store: E
             "update extensions", lambda: store.update(body.name), lambda commit: f"{body.name} is at {commit[:8]} now. It is loaded by the next start."
         )
 
+    @router.post("/extensions/set-up")
+    def set_up(body: Named) -> Response:
+        return guarded("run install.py of extensions", lambda: store.set_up(body.name), lambda said: f"install.py of {body.name} is done. {said}".strip())
+
     @router.post("/extensions/remove")
     def remove(body: Named) -> Response:
         return guarded(

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.extensions import FRONT
+from backend.extensions import A1111_MARKS, FRONT
 from backend.paths import Paths
 
-PARTS = ("scripts", "javascript", "install.py", "preload.py", "style.css")
 OWN = "scripts"  # the folder beside the extensions that A1111 looks into as well
 
 
@@ -42,7 +41,7 @@ def find(paths: Paths) -> tuple[Found, ...]:
 
 def _extensions(root: Path) -> Iterator[Found]:
     for folder in sorted(root.iterdir(), key=lambda folder: folder.name) if root.is_dir() else ():
-        if not folder.name.startswith(".") and not (folder / FRONT).exists() and any((folder / part).exists() for part in PARTS):
+        if not folder.name.startswith(".") and not (folder / FRONT).exists() and any((folder / part).exists() for part in A1111_MARKS):
             yield Found(name=folder.name, folder=folder)
 
 

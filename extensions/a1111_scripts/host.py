@@ -16,6 +16,7 @@ from typing import Any
 
 from backend.catalog import Catalog
 from backend.errors import WebUIError
+from backend.extensions import made_for_a1111
 from backend.flags import Flags
 from backend.paths import Paths
 from backend.scripts import Session
@@ -50,7 +51,8 @@ class Host:
         self.device = device
         self.catalog: Catalog | None = None
         self.failed = failed
-        self.found = tuple(one for one in find(paths) if only is None or one.name in only)
+        off = {one.name for one in made_for_a1111(paths, settings, flags) if not one.enabled}
+        self.found = tuple(one for one in find(paths) if (one.name not in off if only is None else one.name in only))
         self.usable: tuple[Found, ...] = ()  # of these, what nothing is refused of
         self.stepping: frozenset[str] = frozenset()  # of these, what the engine loads as well
         self.service: Any = None  # once page or API are built

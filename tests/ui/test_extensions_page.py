@@ -82,6 +82,7 @@ def test_from_the_network_nothing_is_changed_unless_it_was_allowed(flags: list[s
         ("apply", {"disabled": []}),
         ("save", {"name": "x"}),
         ("restore", {"file": "x"}),
+        ("set-up", {"name": "mine"}),
     ],
 )
 def test_every_change_is_refused_with_a_sentence_where_it_is_not_allowed(opened, what: str, body: dict) -> None:

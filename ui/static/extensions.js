@@ -95,16 +95,23 @@ webui.extensions = (() => {
     box.disabled = busy || !state.allowed;
     box.addEventListener('change', () => { if (box.checked) off.delete(one.name); else off.add(one.name); });
     head.append(box, webui.make('b', '', one.title || one.name));
-    const facts = [one.title && one.title !== one.name ? one.name : '', one.version, one.shipped ? 'came with the program' : one.remote || 'a folder', one.branch,
+    const facts = [one.title && one.title !== one.name ? one.name : '', one.version, one.shipped ? 'came with the program' : one.remote || 'a folder',
+      one.for_a1111 ? `made for A1111${one.carried ? '' : ', which is switched off (setting “Run scripts and extensions made for A1111”)'}` : '', one.branch,
       one.commit ? one.commit.slice(0, 8) : '', one.date ? new Date(one.date * 1000).toLocaleDateString() : '', newer[one.name] || '', one.loaded ? '' : 'not loaded'];
     made.append(head, webui.make('span', 'facts', facts.filter(Boolean).join(' · ')), ...one.errors.map(text => webui.make('p', 'wrong', text)));
     if (one.removable) {
       const tools = webui.make('span', 'tools');
       if (one.remote) tools.append(button('Update', () => run('update', { name: one.name })));
+      if (one.installer) tools.append(button('Run install.py', () => setUp(one.name)));
       tools.append(button('Remove', () => { if (window.confirm(`Remove the extension ${one.name} and its folder?`)) run('remove', { name: one.name }); }));
       made.append(tools);
     }
     return made;
+  };
+
+  const setUp = name => {
+    const asked = `Run extensions/${name}/install.py now? It is a program: most install packages into this program's Python with pip. It is run at no other time.`;
+    if (window.confirm(asked)) run('set-up', { name });
   };
 
   const saved = one => {

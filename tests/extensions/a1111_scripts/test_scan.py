@@ -1,16 +1,9 @@
 """What is refused before anything runs: by name of extension and symbol, with what there is instead, for that extension alone."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 
-from backend.extension_store import ExtensionStore
-from backend.extensions import find_extensions
-from backend.flags import parse_flags
-from backend.plugins import Hooks
-from backend.settings import SettingsStore
-from tests.backend.extension_files import paths_of, write_extension
 from tests.extensions.a1111_scripts.carried import load, write
 
 FINE = "from modules import scripts\nclass Fine(scripts.Script):\n    def title(self):\n        return 'Fine'\n"
@@ -101,15 +94,3 @@ def test_a_script_imports_what_lies_in_its_extension(tmp_path: Path):
     hooks = load(tmp_path)
     assert hooks.problems == ()
     assert [owned.of.title for owned in hooks.scripts("img2img")] == ["Fine", "WupdateON"]
-
-
-def test_the_extensions_tab_tells_what_was_refused(tmp_path: Path):
-    write(tmp_path, "strange", strange="import networks\n")
-    plugin = importlib.import_module("extensions.a1111_scripts.extension")
-    paths, flags, settings = paths_of(tmp_path), parse_flags([]), SettingsStore(tmp_path / "config.json")
-    settings.update({"a1111_scripts": True})
-    write_extension(tmp_path, "a1111_scripts", "")  # stands for the one that ships, which lies elsewhere
-    hooks = Hooks(find_extensions(paths, settings.current, flags), {"a1111_scripts": plugin}, paths=paths, flags=flags, settings=settings.current)
-    rows = ExtensionStore(paths, settings, flags, hooks).rows()
-    told = [error for row in rows for error in row.errors]
-    assert len(told) == 1 and "strange needs networks (scripts/strange.py, line 1)" in told[0]
