@@ -25,6 +25,7 @@ ENTRY_POINTS = "webui.extensions"
 SHIPPED = (
     "a1111_scripts",
     "acceleration_samplers",
+    "autosized_crop",
     "extra_options",
     "img2img_alternative",
     "img2img_batch",
