@@ -1,5 +1,6 @@
 """Cards, sliders, undo and the prompt's keys in a real browser."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -116,6 +117,24 @@ def test_of_three_hundred_cards_only_the_visible_ones_exist_and_the_last_is_reac
     scroller.evaluate("one => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => { one.scrollTop = one.scrollHeight; done(); })))")
     expect(shown.filter(has_text="neon")).to_be_visible()
     assert page.page.locator("#txt2img_lora_cards *").count() < 400
+
+
+def test_cards_that_came_while_the_library_was_asked_again_are_not_lost(page: Txt2img, service: FakeService, cards: Callable[[str], Locator]) -> None:
+    for number in range(300):
+        service.catalog.add("lora", f"many/{number:04}.safetensors")
+    page.reload()  # it knows of all from the start, and asks again for no other reason
+    tab, shown, held = page.page, cards("Lora"), list[Route]()
+    expect(tab.locator("#txt2img_lora_cards .count")).to_have_text("301 Loras")
+    tab.route(re.compile("internal/library/lora[?].*start=0&"), lambda route: held.append(route))
+    tab.evaluate("webui.networks.refreshAll()")
+    page.wait_until(lambda: bool(held))
+    with tab.expect_response(re.compile("start=300&")):
+        tab.locator("#txt2img_lora_cards .scroller").evaluate("one => { one.scrollTop = one.scrollHeight; }")
+    shown.filter(has_text="neon").evaluate("one => { one.dataset.before = ''; }")
+    for route in held:
+        route.continue_()
+    expect(shown.and_(tab.locator("[data-before]"))).to_have_count(0)  # the answer that was held has come: all are drawn anew
+    expect(shown.filter(has_text="neon")).to_be_visible()
 
 
 def test_a_new_file_appears_by_itself(service: FakeService, cards: Callable[[str], Locator]) -> None:

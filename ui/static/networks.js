@@ -106,6 +106,7 @@ webui.networks = (() => {
     try {
       const answer = await webui.getJSON(address(panel, start));
       if (round !== panel.round) return;
+      panel.asking.delete(start); // what an answer to `ask` takes away now is asked for again
       if (answer.revision !== panel.answer.revision) return ask(panel);
       take(panel, start, answer);
       draw(panel);
