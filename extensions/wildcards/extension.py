@@ -3,7 +3,10 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+from fastapi import APIRouter
 
 from backend.catalog import Catalog
 from backend.hooks import hookimpl
@@ -19,6 +22,7 @@ LABELS: Mapping[str, tuple[str, ...]] = {  # of the parameters: ours, and that o
     TEMPLATE: ("Wildcard prompt", "Template"),
     NEGATIVE: ("Wildcard negative prompt", "Negative Template"),
 }
+MOST = 20  # names that are suggested
 ABOUT = "In prompts __name__ is a line of wildcards/name.txt, {a|b} is a or b, {2$$a|b|c} are two of them; the seed of each picture decides."
 
 
@@ -62,7 +66,7 @@ def expand_prompts(context: PromptContext) -> PromptTexts | None:
     """The same seed gives the same texts, at any place in a batch, and in both passes."""
     if not has_choices(context.prompt) and not has_choices(context.negative_prompt):
         return None
-    wildcards = Wildcards((context.data / "wildcards", OWN))
+    wildcards = _wildcards(context.data)
     prompt, negative = (Chooser(random.Random(f"{context.seed} {key}"), wildcards.lines) for key in (TEMPLATE, NEGATIVE))
     texts = {TEMPLATE: prompt.text(context.prompt), NEGATIVE: negative.text(context.negative_prompt)}
     templates = {TEMPLATE: context.prompt, NEGATIVE: context.negative_prompt}
@@ -70,3 +74,27 @@ def expand_prompts(context: PromptContext) -> PromptTexts | None:
     return PromptTexts(
         prompt=texts[TEMPLATE], negative_prompt=texts[NEGATIVE], labels=labels, comments=tuple(dict.fromkeys((*prompt.comments, *negative.comments)))
     )
+
+
+@hookimpl
+def page_routes(service: Any) -> APIRouter:
+    router = APIRouter(prefix="/wildcards-page", include_in_schema=False)
+
+    @router.get("/names")
+    def names(search: str = "") -> list[str]:
+        """Those that hold the text, those that begin with it first."""
+        wanted = search.lower()
+        fitting = [name for name in _wildcards(service.paths.data).names if wanted in name.lower()]
+        return sorted(fitting, key=lambda name: not name.lower().startswith(wanted))[:MOST]
+
+    return router
+
+
+@hookimpl
+def page_files() -> Sequence[Path]:
+    return [Path(__file__).parent / "names.js"]
+
+
+def _wildcards(data: Path) -> Wildcards:
+    """As they are now; the person's go first."""
+    return Wildcards((data / "wildcards", OWN))

@@ -1,13 +1,19 @@
-// Names of Loras after "<", embeddings and activation words while one types; Tab or Enter takes one, Esc closes. The setting prompt_autocomplete turns it off.
-(() => {
+// Names of Loras after "<", embeddings and activation words while one types, and what extensions know; Tab or Enter takes one, Esc closes. The setting prompt_autocomplete turns it off.
+webui.complete = (() => {
   const MOST = 8, PAUSE = 120; // milliseconds
+  const sources = []; // of extensions: { typed, find }
   let list = null, box = null, found = [], chosen = 0, timer = 0, round = 0;
 
   const close = () => { round++; clearTimeout(timer); list?.remove(); list = null; };
 
-  // What stands before the caret: the start of a tag, or of a word.
+  // What stands before the caret: what a source knows, the start of a tag, or of a word.
   const typed = () => {
-    const head = box.value.slice(0, box.selectionStart), tag = /<(?:lora:?|lor|lo|l)?([^<>:,]*)$/i.exec(head);
+    const head = box.value.slice(0, box.selectionStart);
+    for (const { typed, find } of sources) {
+      const known = typed(head);
+      if (known) return { ...known, find };
+    }
+    const tag = /<(?:lora:?|lor|lo|l)?([^<>:,]*)$/i.exec(head);
     if (tag) return { from: tag.index, text: tag[1].trim(), tag: true };
     const word = /[^\s,()[\]<>:|]{2,}$/.exec(head);
     return word ? { from: word.index, text: word[0], tag: false } : null;
@@ -16,11 +22,15 @@
   const ask = async () => {
     const asked = typed(), mine = ++round;
     if (!asked || !webui.prompt.options().autocomplete) return close();
+    const suggested = asked.find ? await asked.find(asked.text).catch(() => []) : await known(asked);
+    if (mine !== round || document.activeElement !== box) return;
+    found = suggested.slice(0, MOST);
+    if (found.length) show(asked); else close();
+  };
+  const known = async asked => {
     const search = kind => webui.getJSON(`internal/library/${kind}?${new URLSearchParams({ search: asked.text, count: 40, sort: 'uses', descending: true })}`).then(answer => answer.entries, () => []);
     const [loras, embeddings] = await Promise.all([search('lora'), asked.tag ? [] : search('embedding')]);
-    if (mine !== round || document.activeElement !== box) return;
-    found = (asked.tag ? loras.map(lora) : [...starting(embeddings, asked.text), ...words(loras, asked.text)]).slice(0, MOST);
-    if (found.length) show(asked); else close();
+    return asked.tag ? loras.map(lora) : [...starting(embeddings, asked.text), ...words(loras, asked.text)];
   };
   const lora = entry => {
     const weight = entry.weight === 1 ? webui.prompt.options().multiplier : entry.weight;
@@ -84,4 +94,8 @@
     event.stopPropagation();
   }, true);
   document.addEventListener('focusout', event => { if (event.target === box) close(); });
+
+  // typed: the text before the caret → { from, text }, where what is being typed begins and what of it is there; null: nothing of this source's.
+  // find: that text → a promise of suggestions { what, of, text }: what is shown, what stands beside it, what is written in place of what was typed.
+  return { source: (typed, find) => sources.push({ typed, find }) };
 })();
