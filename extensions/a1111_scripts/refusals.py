@@ -67,9 +67,9 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "modules.safe": "Files with code in them are never loaded.",
         "modules.scripts_postprocessing": "Steps of the Extras tab are built in; there is no hook for one of A1111's form.",
         "modules.postprocessing": "Session.extras of a native extension does what the Extras tab does.",
-        "modules.face_restoration": "There is no face restoration here.",
-        "modules.gfpgan_model": "There is no face restoration here.",
-        "modules.codeformer_model": "There is no face restoration here.",
+        "modules.face_restoration": "Faces are restored by the program itself: the setting “Restore faces”, the API's restore_faces, or the Extras tab.",
+        "modules.gfpgan_model": "Faces are restored by the program itself: the setting “Restore faces”, the API's restore_faces, or the Extras tab.",
+        "modules.codeformer_model": "Faces are restored by the program itself: the setting “Restore faces”, the API's restore_faces, or the Extras tab.",
         "modules.interrogate": "There is no interrogation here.",
         "modules.deepbooru": "There is no interrogation here.",
     }
