@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from PIL import Image
 
 from backend.plugins import Hooks
@@ -16,6 +17,8 @@ from backend.tasks import SavedImage, Task
 from backend.workers.worker import Worker
 from tests.backend.stage import open_service
 from tests.backend.test_service import PATIENCE
+from ui.blocks import build, mount, page_head
+from ui.routes import build_routes
 
 
 @contextmanager
@@ -27,6 +30,15 @@ def running(folder: Path, name: str, worker: Worker | None = None, **settings: A
         yield service, hooks
     finally:
         service.close()
+
+
+def page_with_extensions(service: GenerationService) -> FastAPI:
+    """The page with what the service's extensions add to it: their addresses, JavaScript and CSS."""
+    app = FastAPI()
+    app.include_router(build_routes(service))
+    for _, router in service.hooks.call("page_routes", service=service):
+        app.include_router(router)
+    return mount(app, build(service), head=page_head(hooks=service.hooks))
 
 
 def run(service: GenerationService, title: str, request: GenerationRequest, **values: Any) -> Task:

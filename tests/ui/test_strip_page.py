@@ -4,18 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from playwright.sync_api import Browser, expect
 
 from backend.guard import Guard
 from backend.service import GenerationService
 from backend.workers.local import LocalWorker
 from tests.backend.workers.fake_engine import FakeEngine
-from tests.extensions.running import running
+from tests.extensions.running import page_with_extensions, running
 from tests.serving import serve
 from tests.ui.page import Txt2img, open_page
-from ui.blocks import build, mount, page_head
-from ui.routes import build_routes
 
 
 @pytest.fixture
@@ -31,10 +28,7 @@ def service(tmp_path: Path, engine: FakeEngine) -> Iterator[GenerationService]:
 
 @pytest.fixture
 def page(browser: Browser, service: GenerationService) -> Iterator[Txt2img]:
-    app = FastAPI()
-    app.include_router(build_routes(service))
-    mount(app, build(service), head=page_head(hooks=service.hooks))
-    with serve(Guard(app)) as url, open_page(browser, url) as page:
+    with serve(Guard(page_with_extensions(service))) as url, open_page(browser, url) as page:
         for name, value in (("width", 64), ("height", 64), ("seed", 7), ("steps", 1)):
             page.set(name, value)
         yield page

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 
 from backend.guard import Guard
@@ -14,11 +13,9 @@ from backend.sidecar import read_sidecar
 from backend.workers.local import LocalWorker
 from tests.backend.stage import write_safetensors
 from tests.backend.workers.fake_engine import FakeEngine
-from tests.extensions.running import running
+from tests.extensions.running import page_with_extensions, running
 from tests.serving import serve
 from tests.ui.page import Txt2img, open_page
-from ui.blocks import build, mount, page_head
-from ui.routes import build_routes
 
 
 @pytest.fixture
@@ -35,12 +32,7 @@ def service(tmp_path: Path, engine: FakeEngine) -> Iterator[GenerationService]:
 
 @pytest.fixture
 def page(browser: Browser, service: GenerationService) -> Iterator[Txt2img]:
-    app = FastAPI()
-    app.include_router(build_routes(service))
-    for _, router in service.hooks.call("page_routes", service=service):
-        app.include_router(router)
-    mount(app, build(service), head=page_head(hooks=service.hooks))
-    with serve(Guard(app)) as url, open_page(browser, url) as page:
+    with serve(Guard(page_with_extensions(service))) as url, open_page(browser, url) as page:
         for name, value in (("width", 64), ("height", 64), ("seed", 7), ("steps", 2)):
             page.set(name, value)
         page.prompt("a cat <lora:ink:0.5>")

@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from playwright.sync_api import Browser, expect
 
 from backend.guard import Guard
-from tests.extensions.running import running
+from tests.extensions.running import page_with_extensions, running
 from tests.serving import serve
 from tests.ui.page import Txt2img, open_page
-from ui.blocks import build, mount, page_head
-from ui.routes import build_routes
 
 
 @pytest.fixture
@@ -20,14 +17,8 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Txt2img]:
     folder = tmp_path / "wildcards/clothes"
     folder.mkdir(parents=True)
     (folder / "col<b>lars.txt").write_text("ruff\n", "utf-8")
-    with running(tmp_path, "wildcards") as (service, _):
-        app = FastAPI()
-        app.include_router(build_routes(service))
-        for _, router in service.hooks.call("page_routes", service=service):
-            app.include_router(router)
-        mount(app, build(service), head=page_head(hooks=service.hooks))
-        with serve(Guard(app)) as url, open_page(browser, url) as page:
-            yield page
+    with running(tmp_path, "wildcards") as (service, _), serve(Guard(page_with_extensions(service))) as url, open_page(browser, url) as page:
+        yield page
 
 
 def test_a_wildcard_is_suggested_after_two_underscores_and_taken_by_tab(page: Txt2img) -> None:
